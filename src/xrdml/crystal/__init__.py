@@ -1,0 +1,1 @@
+"""Crystals and reflections in NumPy: no torch, no cctbx."""
