@@ -59,7 +59,8 @@ class HklGrid:
         )
         unique = signs[(symmetry.to_asu(signs) == signs).all(1)]
         negative = unique.min(0) < 0
-        return cls(tuple(int(x) for x in np.where(negative, -limits, 0)), tuple(int(x) for x in limits))
+        low, high = np.where(negative, -limits, 0).tolist(), limits.tolist()
+        return cls((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
     @classmethod
     def parse(cls, text: str) -> HklGrid:
@@ -74,7 +75,7 @@ class HklGrid:
             low, high = zip(
                 *[(int(a), int(b)) for a, b in (part.split(":") for part in text.split(","))], strict=True
             )
-            return cls(low, high)  # type: ignore[arg-type]
+            return cls(low, high)
         except ValueError:
             raise UserError(f"grid bounds '{text}': write them like -13:12,0:17,0:22") from None
 
@@ -95,7 +96,7 @@ class HklGrid:
     def contains(self, hkl: Hkl) -> NDArray[np.bool_]:
         """Which reflections have a cell, (n, 3) → (n,)."""
         h = np.asarray(hkl)
-        return ((h >= self.lower) & (h <= self.upper)).all(-1)
+        return np.all((h >= self.lower) & (h <= self.upper), axis=-1)
 
     def index(self, hkl: Hkl) -> tuple[NDArray[np.intp], ...]:
         """Three index arrays for ``tensor[grid.index(hkl)]``.

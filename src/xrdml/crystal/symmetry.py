@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import gemmi
 import numpy as np
@@ -79,14 +79,22 @@ class Symmetry:
         return len(self.rotations)
 
     @cached_property
-    def asu_condition(self) -> str:
-        """The asymmetric unit of reciprocal space as gemmi words it."""
-        return gemmi.ReciprocalAsu(self._group).condition_str()
+    def laue_group(self) -> gemmi.SpaceGroup:
+        """The primitive symmorphic group of the Laue class, on the same axes."""
+        rotations = [gemmi.Op(op.triplet()) for op in self._ops.derive_symmorphic().sym_ops]
+        laue = gemmi.GroupOps([*rotations, gemmi.Op("-x,-y,-z")])
+        laue.add_missing_elements()
+        return gemmi.find_spacegroup_by_ops(laue)
 
     def to_asu(self, hkl: Hkl) -> Hkl:
-        """Laue-unique equivalents (Friedel mates merged), shape (n, 3)."""
+        """Laue-unique equivalents (Friedel mates merged), shape (n, 3).
+
+        The choice depends on the Laue class and its axes alone, so that every setting of a class
+        shares one layout: k ≥ 0 and (l > 0 or l = 0 and h ≥ 0) for 2/m with unique axis b. In
+        reference settings it is the choice of gemmi, CCP4 and reciprocalspaceship.
+        """
         out = np.array(hkl, dtype=np.int32, order="C").reshape(-1, 3)
-        self._group.switch_to_asu(out)
+        self.laue_group.switch_to_asu(out)
         return out
 
     def is_absent(self, hkl: Hkl) -> NDArray[np.bool_]:
@@ -153,7 +161,7 @@ def _c_int32(hkl: Hkl) -> Hkl:
     return np.ascontiguousarray(hkl, dtype=np.int32).reshape(-1, 3)
 
 
-@lru_cache(maxsize=None)
+@cache
 def symmetry(name: str) -> Symmetry:
     """Look a space group up by any usual name: ``P21``, ``P 1 21/n 1``, ``P2(1)/c``, ``R 3:H``, ``I2/a``, 14.
 
