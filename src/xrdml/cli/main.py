@@ -1,0 +1,58 @@
+"""The command line: `xrdml <command> …`, one module a command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from xrdml import __version__
+from xrdml.errors import UserError
+
+COMMANDS = {
+    "infer": "fill a measured .hkl to 0.8 Å and write HKLF 4 for SHELXT",
+    "simulate": "make random crystals into an HDF5 file",
+    "train": "train a network (Hydra overrides follow, e.g. model=unet)",
+    "test": "measure a network or a baseline on any data (Hydra overrides follow)",
+}
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; bad input ends with one line on standard error and status 2."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="xrdml",
+        description="Predict the reflections that a weak crystal did not give.",
+        epilog="`xrdml COMMAND --help` shows the options of a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"xrdml {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    called = next((word for word in argv if not word.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text)
+        if name == called:
+            module = importlib.import_module(f"xrdml.cli.{name}")
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except UserError as error:
+        print(f"xrdml {args.command}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"xrdml {args.command}: stopped; run the same command again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing is wrong and nobody is listening.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
