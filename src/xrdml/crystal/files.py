@@ -49,3 +49,23 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with replace_when_done(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def writable_directory(path: str | Path) -> Path:
+    """Make a directory (with its parents) and check that files can be written there.
+
+    Raises
+    ------
+    UserError
+        It cannot be made or written.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write to this directory ({error.strerror}); choose another", path=path
+        ) from None
+    return path

@@ -172,7 +172,7 @@ def symmetry(name: str) -> Symmetry:
     """
     text = re.sub(r"\((\d)\)", r"\1", name.strip().strip("'\"").replace("_", " "))
     if text.isdigit():
-        group = gemmi.find_spacegroup_by_number(int(text))
+        group = gemmi.find_spacegroup_by_number(int(text)) if 1 <= int(text) <= 230 else None
     else:
         group = gemmi.find_spacegroup_by_name(text)
     if group is None:

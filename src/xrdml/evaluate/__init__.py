@@ -1,0 +1,1 @@
+"""Measuring predictions: metrics, tables and figures."""

@@ -1,0 +1,1 @@
+"""From the measured reflections of one crystal to all of them."""
