@@ -1,0 +1,76 @@
+"""Where crystals for a measurement come from: a dataset file, or a folder of CIFs."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from pathlib import Path
+
+from xrdml.crystal.cif import read_structure
+from xrdml.crystal.store import StructureStore
+from xrdml.crystal.structure import Structure
+from xrdml.errors import UserError
+
+log = logging.getLogger(__name__)
+
+FOLDS = 5
+
+
+def read_structures(path: Path, subset: str = "all", limit: int | None = None) -> list[tuple[str, Structure]]:
+    """Named structures of a dataset file, or of a folder of CIFs.
+
+    A folder may hold, or lie beside, a ``structures.csv`` with columns ``id`` and ``family_id``:
+    then ``train`` and ``test`` never share a family. Elsewhere every fifth crystal is test.
+
+    Parameters
+    ----------
+    subset
+        ``all``, ``train`` (four fifths) or ``test`` (one fifth).
+    limit
+        Take only the first so many.
+
+    Raises
+    ------
+    UserError
+        Nothing there, or nothing readable.
+    """
+    if subset not in ("all", "train", "test"):
+        raise UserError(f"subset '{subset}': choose all, train or test")
+    if path.is_dir():
+        named = _from_folder(path, subset)
+    else:
+        store = StructureStore(path)
+        named = ((f"{path.stem}[{i}]", store[i]) for i in range(len(store)) if _chosen(i, subset))
+    out = []
+    for item in named:
+        out.append(item)
+        if limit is not None and len(out) >= limit:
+            break
+    if not out:
+        raise UserError(
+            "holds no crystals that can be used; give a dataset made by xrdml or a folder of CIFs", path=path
+        )
+    return out
+
+
+def _chosen(group: int, subset: str) -> bool:
+    return subset == "all" or (group % FOLDS == 0) == (subset == "test")
+
+
+def _from_folder(folder: Path, subset: str):
+    families = _families(folder)
+    for position, path in enumerate(sorted(folder.glob("*.cif"))):
+        if not _chosen(families.get(path.stem, position), subset):
+            continue
+        try:
+            yield path.stem, read_structure(path)
+        except UserError as error:
+            log.warning("left out: %s", error)
+
+
+def _families(folder: Path) -> dict[str, int]:
+    for table in (folder / "structures.csv", folder.parent / "structures.csv"):
+        if table.is_file():
+            with table.open(encoding="utf-8", newline="") as file:
+                return {row["id"]: int(row["family_id"]) for row in csv.DictReader(file)}
+    return {}
