@@ -126,7 +126,7 @@ def _create(file: h5py.File, name: str, dtype: str, shape: tuple[int, ...], rows
         dtype=dtype,
         compression="gzip",
         compression_opts=4,
-        shuffle=True,
+        shuffle=name not in _TENSORS,  # tensors are mostly zeros, which shuffling only scatters
         fletcher32=True,
     )
 

@@ -1,0 +1,174 @@
+"""Make, resume and extend a data set: crystal i depends on the seed and i alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from xrdml import __version__
+from xrdml.crystal.store import StructureStore, TensorLayout, TensorPair, write_store
+from xrdml.errors import UserError
+from xrdml.xrd_simulator.options import RandomAtomsOptions
+from xrdml.xrd_simulator.pool import Shard, run_shards
+
+SHARD_SIZE = 200
+# Raised whenever the same seed and options begin to give other crystals.
+RECIPE_VERSION = 1
+
+
+def describe(
+    options: RandomAtomsOptions, seed: int, tensors: TensorLayout | None, recipe: str = "random_atoms"
+) -> dict[str, Any]:
+    """All that decides what the crystals are, and the versions that made them, as JSON."""
+    return {
+        "recipe": recipe,
+        "recipe_version": RECIPE_VERSION,
+        "seed": seed,
+        "options": options.to_json(),
+        "tensors": None if tensors is None else tensors.to_json(),
+        "versions": {
+            "xrdml": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("cctbx-base", "gemmi", "numpy")},
+        },
+    }
+
+
+def simulate(
+    path: str | Path,
+    n: int,
+    attributes: dict[str, Any],
+    *,
+    workers: int = 1,
+    made: Callable[[int], None] = lambda _: None,
+    shard_size: int = SHARD_SIZE,
+) -> int:
+    """Bring the data set at `path` to n crystals, by worker processes.
+
+    Parts lie in ``<path>.parts`` until all are there. Whenever this is killed, calling it again goes
+    on; the bytes of the result depend on `attributes` and n alone, not on workers, interruptions or
+    extensions.
+
+    Parameters
+    ----------
+    attributes
+        From :func:`describe`.
+    made
+        Called with numbers of crystals, found from an earlier run or made now; they sum to the
+        return value.
+
+    Returns
+    -------
+    The number of crystals added: 0 where the file already holds n or more.
+
+    Raises
+    ------
+    UserError
+        The file at `path` is no data set or was made otherwise; a place that cannot be written; a
+        worker that died; a crystal that cannot be made.
+    """
+    path = Path(path)
+    attributes = _plain(attributes)
+    existing = StructureStore(path) if path.exists() else None
+    if existing is not None:
+        _check_same(existing, attributes, "give the same options, or another file name")
+    have = 0 if existing is None else len(existing)
+    if have >= n:
+        return 0
+    folder = path.with_name(path.name + ".parts")
+    with _alone_in(folder):
+        shards = [
+            Shard(start, stop, folder / f"shard-{start:09d}-{stop:09d}.h5")
+            for start, stop in _ranges(have, n, shard_size)
+        ]
+        missing = [shard for shard in shards if not _is_done(shard, attributes)]
+        made((n - have) - sum(s.stop - s.start for s in missing))
+        if missing:
+            run_shards(missing, attributes, workers, made)
+        _assemble(path, existing, shards, attributes)
+        shutil.rmtree(folder, ignore_errors=True)
+    return n - have
+
+
+def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
+    """As it reads back from JSON: tuples become lists."""
+    return json.loads(json.dumps(attributes))
+
+
+def _ranges(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    while start < stop:
+        end = min(stop, (start // size + 1) * size)
+        yield start, end
+        start = end
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder of parts and keep other runs out of it; the system frees a dead run's lock."""
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = open(folder / "lock", "w")  # noqa: SIM115 — held by the `with` below
+    except OSError as error:
+        raise UserError(f"cannot write here ({error.strerror}); choose another place", path=folder) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError("another run is making this data set; wait for it", path=folder) from None
+        yield
+
+
+def _is_done(shard: Shard, attributes: dict[str, Any]) -> bool:
+    if not shard.path.exists():
+        return False
+    try:
+        store = StructureStore(shard.path)
+        store[0]
+    except UserError:  # damaged by a crash of the machine: made again
+        return False
+    _check_same(store, attributes, "finish that run first, or delete this folder", shard.path.parent)
+    return len(store) == shard.stop - shard.start
+
+
+def _check_same(
+    store: StructureStore, attributes: dict[str, Any], remedy: str, path: Path | None = None
+) -> None:
+    """Raise UserError that names what differs between a file and what is wanted now."""
+    decisive = ("recipe", "recipe_version", "seed", "options", "tensors")
+    old = _flat({key: store.attributes.get(key) for key in decisive})
+    new = _flat({key: attributes[key] for key in decisive})
+    different = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if different:
+        what = ", ".join(f"{key} {old.get(key, 'none')} (now {new.get(key, 'none')})" for key in different)
+        raise UserError(f"was made with {what}; {remedy}", path=path or store.path)
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            out |= _flat(item, f"{prefix}{key}.")
+        elif item is not None:
+            out[prefix + key] = item
+    return out
+
+
+def _assemble(
+    path: Path, existing: StructureStore | None, shards: list[Shard], attributes: dict[str, Any]
+) -> None:
+    files = [*([] if existing is None else [existing.path]), *(shard.path for shard in shards)]
+    tensors = attributes["tensors"] and (TensorLayout.from_json(attributes["tensors"]), _pairs(files))
+    write_store(path, (crystal for file in files for crystal in StructureStore(file)), attributes, tensors)
+
+
+def _pairs(files: list[Path]) -> Iterator[TensorPair]:
+    for file in files:
+        with StructureStore(file) as store:
+            yield from (store.tensors(i) for i in range(len(store)))
