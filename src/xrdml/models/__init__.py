@@ -1,0 +1,62 @@
+"""Networks: one plain `nn.Module` a file, chosen by the name of the file.
+
+A model takes ``in_channels`` and the other keys of its YAML as arguments and maps
+(B, C, H, K, L) to (B, H, K, L), for any H, K, L.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from xrdml.errors import UserError
+
+
+def _model_class(name: str) -> type[nn.Module] | None:
+    module = importlib.import_module(f"{__name__}.{name}")
+    classes = [
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, nn.Module) and c.__module__ == module.__name__
+    ]
+    public = [c for c in classes if not c.__name__.startswith("_")]
+    return public[0] if public else None
+
+
+def model_names() -> list[str]:
+    """The models there are."""
+    names = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
+    return sorted(name for name in names if _model_class(name) is not None)
+
+
+def build_model(config: Mapping[str, Any]) -> nn.Module:
+    """Make a network from ``{name: unet, channels: [f, …], **arguments}``.
+
+    Raises
+    ------
+    UserError
+        Unknown name, or arguments that this model does not take.
+    """
+    arguments = dict(config)
+    name, channels = arguments.pop("name", None), arguments.pop("channels", None)
+    if name not in model_names():
+        raise UserError(f"unknown model '{name}'; choose from {', '.join(model_names())}")
+    if not isinstance(channels, list | tuple) or not channels:
+        raise UserError(f"model.channels of {name} must be a list of at least one channel")
+    chosen = _model_class(name)
+    assert chosen is not None  # model_names() lists no other
+    try:
+        bound = inspect.signature(chosen).bind(in_channels=len(channels), **arguments)
+    except TypeError as error:
+        options = [p for p in inspect.signature(chosen).parameters if p != "in_channels"]
+        raise UserError(f"model {name}: {error}; its options are {', '.join(options)}") from None
+    try:
+        return chosen(*bound.args, **bound.kwargs)
+    except (TypeError, ValueError, RuntimeError) as error:
+        values = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        raise UserError(f"model {name} cannot be built with {values}: {error}") from None

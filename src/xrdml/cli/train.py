@@ -1,0 +1,41 @@
+"""`xrdml train`: train a network, or go on with one."""
+
+from __future__ import annotations
+
+import argparse
+
+GROUPS = ("model", "data", "trainer", "logger", "experiment")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from xrdml.shipped import shipped_folders
+
+    folder = shipped_folders("configs")[0]
+    lines = [f"  {g}={'|'.join(sorted(p.stem for p in (folder / g).glob('*.yaml')))}" for g in GROUPS]
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = "Train a network to fill reflections, or go on with a run."
+    parser.epilog = "\n".join(
+        [
+            "choices of the groups:",
+            *lines,
+            "",
+            f"options and their defaults are in {folder}:",
+            "  data.path=FILE.h5         crystals made by `xrdml simulate`",
+            "  trainer.max_epochs=20     trainer.max_time=00:08:00:00 stops after eight hours",
+            "  loss.region=all           count the measured reflections too",
+            "  run.dir=DIR               instead of runs/<model>/<date-time>",
+            "  ckpt=last                 go on with run.dir, or with the newest run of this model",
+            "  export=weights/NAME       write the final weights there",
+        ]
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="group=choice or option=value, in any number"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from xrdml.training.config import load_config
+    from xrdml.training.fit import fit
+
+    fit(load_config(args.overrides))
+    return 0

@@ -1,0 +1,125 @@
+"""Batches for Lightning: crystals are read on the CPU, |F| is computed where the network is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import numpy as np
+from torch.utils.data import DataLoader
+
+from xrdml.crystal.grid import HklGrid
+from xrdml.crystal.store import StructureStore
+from xrdml.data.dataset import CrystalDataset, fitting, split
+from xrdml.data.sampler import ResumableShuffle
+from xrdml.data.tensors import Limits, TensorBatch, simulated_tensors
+from xrdml.errors import UserError
+from xrdml.physics.structure_factors import CrystalBatch, collate
+
+log = logging.getLogger("xrdml")
+
+
+class CrystalDataModule(L.LightningDataModule):
+    """Train, validation and test crystals of dataset files.
+
+    Parameters
+    ----------
+    config
+        The section `data` of train.yaml.
+    seed
+        Of the order of the training crystals.
+    """
+
+    def __init__(self, config: Mapping[str, Any], seed: int):
+        super().__init__()
+        self.config, self.seed = config, seed
+        self.grid = HklGrid.parse(config["grid"])
+        self.limits = Limits(config["d_min_low"], config["d_min_high"])
+        self.attributes: dict[str, Any] = {}
+        self.parts: dict[str, CrystalDataset] = {}
+        if config["batch_size"] < 1 or config["workers"] < 0:
+            raise UserError("data.batch_size must be at least 1 and data.workers at least 0")
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the files, share out the crystals, and leave out those that the grid cannot hold."""
+        if self.parts:
+            return
+        main = StructureStore(self.config["path"])
+        self.attributes = main.attributes
+        separate = {part: self.config[f"{part}_path"] for part in ("val", "test")}
+        fraction = {part: 0.0 if path else self.config[f"{part}_fraction"] for part, path in separate.items()}
+        fits = fitting(main, self.grid, self.limits.high)
+        for part, indices in split(len(main), fraction["val"], fraction["test"]).items():
+            self.parts[part] = CrystalDataset(main, indices[fits[indices]])
+        self._report(str(self.config["path"]), fits)
+        for part, path in separate.items():
+            if path:
+                store = StructureStore(path)
+                fits = fitting(store, self.grid, self.limits.high)
+                self.parts[part] = CrystalDataset(store, np.flatnonzero(fits))
+                self._report(str(path), fits)
+        for part in ("train", "val"):
+            if not len(self.parts[part]):
+                raise UserError(
+                    f"no crystal is left for {part}; give more crystals, or another data.val_fraction",
+                    path=self.config["path"],
+                )
+
+    def _report(self, path: str, fits: np.ndarray) -> None:
+        if not fits.all():
+            log.warning(
+                "%s: %d of %d crystals left out, too large for data.grid=%s at %g Å",
+                path,
+                (~fits).sum(),
+                len(fits),
+                self.grid,
+                self.limits.high,
+            )
+
+    def space_groups(self) -> dict[str, int]:
+        """How many training crystals there are of each space group."""
+        train = self.parts["train"]
+        names, counts = np.unique([train[i].space_group for i in range(len(train))], return_counts=True)
+        return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+    def train_dataloader(self) -> DataLoader:
+        trainer, batch_size = self.trainer, self.config["batch_size"]
+        sampler = ResumableShuffle(
+            len(self.parts["train"]),
+            batch_size,
+            self.seed,
+            start=trainer.global_step,  # one step a batch: restored from a checkpoint before this is called
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
+        return self._loader("train", sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
+    def _loader(self, part: str, **options: Any) -> DataLoader:
+        workers = self.config["workers"]
+        return DataLoader(
+            self.parts[part],
+            batch_size=self.config["batch_size"],
+            collate_fn=collate,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            # Forked workers of a process that runs torch threads or CUDA can hang.
+            multiprocessing_context="spawn" if workers else None,
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            **options,
+        )
+
+    def on_after_batch_transfer(self, batch: CrystalBatch, dataloader_idx: int) -> TensorBatch:
+        """|F|, masks and geometry on the device of the network."""
+        return self.tensors(batch)
+
+    def tensors(self, crystals: CrystalBatch) -> TensorBatch:
+        """The tensors of crystals, on their device."""
+        return simulated_tensors(crystals, self.grid, self.limits)

@@ -1,0 +1,209 @@
+"""Crystals as complex structure factors on the periodic grid of their cell, for the density prior."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xrdml.crystal.cell import Cell, inverse_d_squared
+from xrdml.crystal.expand import expand_to_p1, fft_shape, to_fft_grid
+from xrdml.crystal.structure import Structure
+from xrdml.physics.structure_factors import collate, structure_factors
+
+D_HIGH = 1.0
+"""Resolution of the density that the prior draws, Å."""
+
+
+@dataclass(frozen=True)
+class DensityCrystal:
+    """One crystal in P1 on its FFT grid.
+
+    Attributes
+    ----------
+    cell
+        a, b, c in Å; α, β, γ in degrees.
+    f
+        F to `D_HIGH` in FFT order without F(000), complex64 (X, Y, Z).
+    inverse_d2
+        1/d² in Å⁻² in FFT order, infinite where no reflection to `D_HIGH` is, float32 (X, Y, Z).
+    """
+
+    cell: Cell
+    f: NDArray[np.complex64]
+    inverse_d2: NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        x, y, z = self.f.shape
+        return (x, y, z)
+
+    def permuted(self, axes: Sequence[int]) -> DensityCrystal:
+        """The same crystal with its axes in another order."""
+        lengths = [self.cell[i] for i in axes]
+        angles = [self.cell[3 + i] for i in axes]
+        a, b, c, alpha, beta, gamma = *lengths, *angles
+        return DensityCrystal(
+            (a, b, c, alpha, beta, gamma), self.f.transpose(axes), self.inverse_d2.transpose(axes)
+        )
+
+
+def density_crystal(structure: Structure) -> DensityCrystal:
+    """Structure factors of a structure on the grid of the prior."""
+    group, cell = structure.symmetry, structure.cell
+    hkl = group.unique_reflections(cell, D_HIGH)
+    with torch.no_grad():
+        f = structure_factors(collate([structure]), torch.from_numpy(hkl))[0].numpy()
+    sphere = expand_to_p1(hkl, group)
+    shape = fft_shape(cell)
+    values = sphere.structure_factors(f).astype(np.complex64)
+    # Absences have F = 0 and are reflections all the same: the sphere is taken from the metric.
+    inverse_d2 = np.full(shape, np.inf, dtype=np.float32)
+    axes = [np.fft.fftfreq(n, 1 / n).round().astype(np.int32) for n in shape]
+    everything = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+    q = inverse_d_squared(cell, everything)
+    inside = (q <= D_HIGH**-2) & (q > 0) & (2 * np.abs(everything) < np.array(shape)).all(-1)
+    inverse_d2[inside] = q[inside]
+    return DensityCrystal(cell, to_fft_grid(shape, sphere.hkl, values), inverse_d2)
+
+
+def conditions(level: Tensor, d_limit: Tensor, cells: Sequence[Cell], shape: Sequence[int]) -> Tensor:
+    """What :class:`xrdml.models.density_prior.DensityPrior` is told, (B, 8).
+
+    Parameters
+    ----------
+    level, d_limit
+        Error level 0…1 and resolution of the data in Å, (B,).
+    cells, shape
+        B cells and their common grid.
+    """
+    rows = [
+        [*(cell[i] / shape[i] for i in range(3)), *(math.cos(math.radians(x)) for x in cell[3:])]
+        for cell in cells
+    ]
+    geometry = torch.tensor(rows, dtype=level.dtype, device=level.device)
+    return torch.cat([level[:, None], d_limit[:, None], geometry], 1)
+
+
+def to_density(f: Tensor) -> Tensor:
+    """Real map (B, X, Y, Z) of F on the FFT grid; Σ|F|² equals Σρ²."""
+    return torch.fft.ifftn(f, dim=(-3, -2, -1), norm="ortho").real
+
+
+def to_structure_factors(density: Tensor) -> Tensor:
+    """F on the FFT grid of a real map: the inverse of :func:`to_density`."""
+    return torch.fft.fftn(density, dim=(-3, -2, -1), norm="ortho")
+
+
+def random_phases(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Unit complex numbers with Friedel symmetry and random phases, (B, X, Y, Z)."""
+    noise = to_structure_factors(torch.randn(*shape, generator=generator))
+    return noise / noise.abs().clamp_min(1e-12)
+
+
+@dataclass(frozen=True)
+class NoisyBatch:
+    """A batch to denoise: map (B, 1, X, Y, Z), conditions (B, 8) and true map (B, X, Y, Z).
+
+    The maps are scaled so that the map of the measured |F| has variance 1.
+    """
+
+    map: Tensor
+    conditions: Tensor
+    target: Tensor
+
+
+class NoisyDensities:
+    """Endless batches of crystals of one grid shape each, with phase errors as met in phasing.
+
+    Parameters
+    ----------
+    crystals
+        To draw from, in proportion to their numbers for each shape.
+    points
+        Grid points of a batch: the number of crystals in it follows.
+    d_limits
+        Range of the resolution of the data, Å.
+    """
+
+    def __init__(
+        self,
+        crystals: Sequence[DensityCrystal],
+        points: int = 40_000,
+        d_limits: tuple[float, float] = (1.2, 2.1),
+        seed: int = 0,
+    ):
+        self.points, self.d_limits = points, d_limits
+        self._rng = np.random.default_rng(seed)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._shapes: dict[tuple[int, ...], list[DensityCrystal]] = defaultdict(list)
+        for crystal in crystals:
+            sorted_axes = np.argsort(crystal.shape, kind="stable").tolist()
+            self._shapes[tuple(sorted(crystal.shape))].append(crystal.permuted(sorted_axes))
+        self._keys = list(self._shapes)
+        self._weights = np.array([len(self._shapes[k]) for k in self._keys], dtype=float)
+        self._weights /= self._weights.sum()
+
+    def __iter__(self) -> Iterator[NoisyBatch]:
+        while True:
+            yield self.draw()
+
+    def draw(self) -> NoisyBatch:
+        """The next batch."""
+        rng = self._rng
+        key = self._keys[rng.choice(len(self._keys), p=self._weights)]
+        pool = self._shapes[key]
+        n = max(2, round(self.points / math.prod(key)))
+        axes = rng.permutation(3).tolist()
+        chosen = [pool[i].permuted(axes) for i in rng.integers(len(pool), size=n)]
+        f = torch.from_numpy(np.stack([c.f for c in chosen]))
+        inverse_d2 = torch.from_numpy(np.stack([c.inverse_d2 for c in chosen]))
+        if rng.random() < 0.5:
+            f = f.conj().resolve_conj()
+        level = torch.from_numpy(rng.random(n)).float()
+        d_limit = torch.from_numpy(rng.uniform(*self.d_limits, n)).float()
+        return self.corrupt(f, inverse_d2, level, d_limit, [c.cell for c in chosen])
+
+    def corrupt(
+        self, f: Tensor, inverse_d2: Tensor, level: Tensor, d_limit: Tensor, cells: Sequence[Cell]
+    ) -> NoisyBatch:
+        """Cut at d_limit, leave some reflections out, and mix true phases with random ones.
+
+        The mixed phase is that of (1 − t)·e^{iφ} + t·e^{iψ} with random ψ. The level t is the same
+        for all reflections of one crystal or, in half of them, rises or falls with resolution
+        around its mean, as it does while a structure emerges.
+        """
+        n, gen = len(f), self._generator
+        column = (n, 1, 1, 1)
+        limit = d_limit.view(column) ** -2
+        measured = inverse_d2 <= limit
+        # Behind the beam stop and in gaps: nothing below a random angle, and a few at random.
+        lowest = torch.rand(column, generator=gen) * 0.02 * (torch.rand(column, generator=gen) < 0.3)
+        lost = torch.rand(f.shape, generator=gen) < 0.08 * torch.rand(column, generator=gen)
+        lost = lost | _mates(lost)
+        measured = measured & (inverse_d2 >= lowest) & ~lost
+
+        tilt = torch.randn(column, generator=gen) * 0.3 * (torch.rand(column, generator=gen) < 0.5)
+        place = (inverse_d2.clamp_max(1e3) / limit).sqrt() - 0.75
+        t = (level.view(column) + tilt * place).clamp(0, 1)
+        true = f / f.abs().clamp_min(1e-12)
+        mixed = (1 - t) * true + t * random_phases(f.shape, gen)
+        amplitude = torch.where(measured, f.abs(), torch.zeros(()))
+        noisy = amplitude * mixed / mixed.abs().clamp_min(1e-12)
+        scale = (math.prod(f.shape[1:]) / (amplitude**2).sum((1, 2, 3), keepdim=True)).sqrt()
+        return NoisyBatch(
+            to_density(noisy * scale)[:, None],
+            conditions(level, d_limit, cells, f.shape[1:]),
+            to_density(f * scale),
+        )
+
+
+def _mates(grid: Tensor) -> Tensor:
+    """Values at −h for every h of an FFT grid (B, X, Y, Z)."""
+    return grid.flip(1, 2, 3).roll((1, 1, 1), (1, 2, 3))
