@@ -69,3 +69,38 @@ def writable_directory(path: str | Path) -> Path:
             f"cannot write to this directory ({error.strerror}); choose another", path=path
         ) from None
     return path
+
+
+MAX_TEXT_BYTES = 1 << 30
+"""Ten million reflections are 330 MB; anything above 1 GiB is not a crystallographer's text file."""
+
+
+def read_text(path: str | Path) -> str:
+    """Read a text file: UTF-8 with or without byte-order mark, else Latin-1; line ends become ``\\n``.
+
+    Raises
+    ------
+    UserError
+        No such file, not a file, not readable, empty, too large, or binary.
+    """
+    path = Path(path)
+    try:
+        if not path.exists():
+            raise UserError("no such file; check the name", path=path)
+        if not path.is_file():
+            raise UserError("is not a file; give the name of a text file", path=path)
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise UserError("is larger than 1 GiB; this is no reflection list and no structure", path=path)
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot be read ({reason}); check the name and the permissions", path=path) from None
+    if not data.strip():
+        raise UserError("is empty", path=path)
+    if b"\0" in data:
+        raise UserError("is a binary file (or UTF-16); give plain text", path=path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -191,10 +191,12 @@ def symmetry_from_operations(triplets: list[str]) -> Symmetry:
         A triplet that is not one, or a group that no table lists.
     """
     try:
-        ops = gemmi.GroupOps([gemmi.Op(t) for t in ["x,y,z", *triplets]])
+        # Each operation once: gemmi takes a repeated one, the identity too, for another element.
+        distinct = {(op := gemmi.Op(t).wrap()).triplet(): op for t in ["x,y,z", *triplets]}
+        ops = gemmi.GroupOps(list(distinct.values()))
+        ops.add_missing_elements()
     except (ValueError, RuntimeError) as error:
         raise UserError(f"symmetry operations {'; '.join(triplets)}: {error}") from None
-    ops.add_missing_elements()
     group = gemmi.find_spacegroup_by_ops(ops)
     if group is None:
         raise UserError(
