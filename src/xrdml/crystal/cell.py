@@ -72,7 +72,7 @@ def orthogonalization(cell: Cell) -> NDArray[np.float64]:
 def inverse_d_squared(cell: Cell, hkl: NDArray[np.integer]) -> NDArray[np.float64]:
     """1/d² in Å⁻² of reflections, shape (..., 3) → (...)."""
     h = np.asarray(hkl, dtype=np.float64)
-    return np.einsum("...i,ij,...j->...", h, reciprocal_metric(cell), h)
+    return np.einsum("...i,...i->...", h @ reciprocal_metric(cell), h)
 
 
 def d_spacing(cell: Cell, hkl: NDArray[np.integer]) -> NDArray[np.float64]:

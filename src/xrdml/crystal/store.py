@@ -125,7 +125,7 @@ def _create(file: h5py.File, name: str, dtype: str, shape: tuple[int, ...], rows
         chunks=(rows, *shape),
         dtype=dtype,
         compression="gzip",
-        compression_opts=4,
+        compression_opts=1 if name in _TENSORS else 4,
         shuffle=name not in _TENSORS,  # tensors are mostly zeros, which shuffling only scatters
         fletcher32=True,
     )

@@ -22,8 +22,8 @@ AXIS_SPREAD = 0.44
 ANGLES = (90.0, 120.0)
 # V / abc: flatter cells are never chosen to describe a lattice.
 FLATTEST = 0.5
-_BATCH = 16
-_BATCHES = 128
+_BATCH = 8
+_BATCHES = 256
 
 
 @cache
