@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.store import StructureStore
@@ -86,6 +86,7 @@ class CrystalDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         trainer, batch_size = self.trainer, self.config["batch_size"]
+        assert trainer is not None  # Lightning attaches it before it asks for batches
         sampler = ResumableShuffle(
             len(self.parts["train"]),
             batch_size,
@@ -97,10 +98,17 @@ class CrystalDataModule(L.LightningDataModule):
         return self._loader("train", sampler=sampler)
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader("val")
+        return self._loader("val", sampler=self._share("val"))
 
     def test_dataloader(self) -> DataLoader:
-        return self._loader("test")
+        return self._loader("test", sampler=self._share("test"))
+
+    def _share(self, part: str) -> Sampler[int] | None:
+        """What this process evaluates, where there are several."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        return DistributedSampler(self.parts[part], world, rank, shuffle=False)
 
     def _loader(self, part: str, **options: Any) -> DataLoader:
         workers = self.config["workers"]

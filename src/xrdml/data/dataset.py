@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,14 @@ from xrdml.crystal.structure import Structure
 from xrdml.errors import UserError
 
 _GOLDEN = (5**0.5 - 1) / 2
+
+
+class Structures(Protocol):
+    """What a :class:`xrdml.crystal.store.StructureStore` and a list have in common."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int, /) -> Structure: ...
 
 
 class CrystalDataset(Dataset[Structure]):
@@ -26,7 +34,7 @@ class CrystalDataset(Dataset[Structure]):
         Which of them, (n,).
     """
 
-    def __init__(self, structures: Sequence[Structure], indices: NDArray[np.integer]):
+    def __init__(self, structures: Structures, indices: NDArray[np.integer]):
         self.structures, self.indices = structures, indices
 
     def __len__(self) -> int:
@@ -58,7 +66,7 @@ def split(n: int, val_fraction: float, test_fraction: float) -> dict[str, NDArra
     }
 
 
-def fitting(structures: Sequence[Structure], grid: HklGrid, d_min: float) -> NDArray[np.bool_]:
+def fitting(structures: Structures, grid: HklGrid, d_min: float) -> NDArray[np.bool_]:
     """Which crystals have a cell of the grid for every unique reflection to d_min, (n,).
 
     Raises

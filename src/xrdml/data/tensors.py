@@ -229,9 +229,8 @@ def check_channels(names: Sequence[str]) -> None:
     """Raise UserError unless every name is a channel, each once."""
     unknown = [name for name in names if name not in _CHANNELS]
     if unknown or not names or len(set(names)) != len(names):
-        raise UserError(
-            f"channels [{', '.join(names)}]: choose from {', '.join(_CHANNELS)}, each at most once"
-        )
+        known = ", ".join(_CHANNELS)
+        raise UserError(f"model.channels=[{','.join(names)}]: choose from {known}, each at most once")
 
 
 def assemble_channels(batch: TensorBatch, names: Sequence[str]) -> Tensor:

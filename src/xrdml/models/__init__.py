@@ -50,13 +50,20 @@ def build_model(config: Mapping[str, Any]) -> nn.Module:
         raise UserError(f"model.channels of {name} must be a list of at least one channel")
     chosen = _model_class(name)
     assert chosen is not None  # model_names() lists no other
+    options = dict(inspect.signature(chosen, eval_str=True).parameters)
+    options.pop("in_channels", None)
+    for key, value in arguments.items():
+        if key not in options:
+            raise UserError(f"model {name} has no option '{key}'; its options are {', '.join(options)}")
+        wanted = options[key].annotation
+        if (
+            wanted in (int, float, str, bool)
+            and type(value) is not wanted
+            and (wanted, type(value)) != (float, int)
+        ):
+            raise UserError(f"model.{key}={value} must be of type {wanted.__name__}")
     try:
-        bound = inspect.signature(chosen).bind(in_channels=len(channels), **arguments)
-    except TypeError as error:
-        options = [p for p in inspect.signature(chosen).parameters if p != "in_channels"]
-        raise UserError(f"model {name}: {error}; its options are {', '.join(options)}") from None
-    try:
-        return chosen(*bound.args, **bound.kwargs)
-    except (TypeError, ValueError, RuntimeError) as error:
+        return chosen(in_channels=len(channels), **arguments)
+    except (TypeError, ValueError) as error:
         values = ", ".join(f"{key}={value}" for key, value in arguments.items())
         raise UserError(f"model {name} cannot be built with {values}: {error}") from None

@@ -23,6 +23,8 @@ class UNet(nn.Module):
 
     def __init__(self, in_channels: int, width: int = 64):
         super().__init__()
+        if width < 1:
+            raise ValueError("width must be at least 1")
         self.down1 = _block(in_channels, width)
         self.down2 = _block(width, 2 * width)
         self.bottom = _block(2 * width, 4 * width)

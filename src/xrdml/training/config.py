@@ -47,9 +47,10 @@ def load_config(overrides: Sequence[str]) -> DictConfig:
     OmegaConf.register_new_resolver("shipped", _shipped, replace=True)
     words = [_quoted(word) for word in overrides]
     with initialize_config_dir(str(config_folder()), version_base=None):
-        options = _keys(compose("train"))
-        _check_keys(words, options)
+        _check_words(words)
+        chosen = [word for word in words if word.partition("=")[0] in GROUPS]
         try:
+            _check_keys(words, _keys(compose("train", chosen)))
             composed = compose("train", words)
             config = OmegaConf.merge(OmegaConf.structured(TrainConfig), composed)
             OmegaConf.resolve(config)
@@ -81,23 +82,27 @@ def _quoted(word: str) -> str:
 def _keys(config: DictConfig, prefix: str = "") -> set[str]:
     keys: set[str] = set()
     for key in config:
-        name = f"{prefix}{key}"
+        name = prefix + str(key)
         keys.add(name)
         if OmegaConf.is_dict(config._get_node(key)):
             keys |= _keys(config[key], f"{name}.")
     return keys
 
 
-def _check_keys(words: Sequence[str], options: set[str]) -> None:
+def _check_words(words: Sequence[str]) -> None:
     """Name what is wrong before Hydra does, which does not list what would be right."""
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
             raise UserError(f"'{word}' is no override; write key=value, e.g. model=unet or data.path=FILE")
-        if key in GROUPS:
-            if value not in (known := choices(key)):
-                raise UserError(f"unknown choice {key}={value}; choose from {', '.join(known) or 'nothing'}")
-        elif not key.startswith(("model.", "+model.")) and key not in options:
+        if key in GROUPS and value not in (known := choices(key)):
+            raise UserError(f"unknown choice {key}={value}; choose from {', '.join(known)}")
+
+
+def _check_keys(words: Sequence[str], options: set[str]) -> None:
+    for word in words:
+        key = word.partition("=")[0]
+        if key not in options and key not in GROUPS:
             close = difflib.get_close_matches(key, options, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]}?" if close else "`xrdml train --help` lists the options"
             raise UserError(f"unknown option '{key}'; {hint}")

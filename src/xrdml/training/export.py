@@ -99,11 +99,13 @@ def _card(name: str, c: Mapping[str, Any]) -> str:
     groups = ", ".join(f"{group} ({n})" for group, n in data["space_groups"].items())
     return f"""# {name}
 
-* Model: {model["name"]} ({options}), {c["parameters"] / 1e6:.2f} M parameters, input {", ".join(model["channels"])}.
+* Model: {model["name"]} ({options}), {c["parameters"] / 1e6:.2f} M parameters.
+* Input: {", ".join(model["channels"])}.
 * Task: |F| from d ≥ {data["d_min_low"]:g} Å to d ≥ {data["d_min_high"]:g} Å on the grid {data["grid"]}.
-* Trained on {data["n_train"]} simulated crystals, recipe {data["recipe"].get("recipe", "unknown")}: {groups}; {c["training"]["steps"]} steps.
-* {metrics["n"]} {metrics["set"]} of the same recipe: R_ext {metrics["R_ext"]:.3f} (reflections that were missing),
-  R_all {metrics["R_all"]:.3f} (measured ones put back and counted).
+* Trained in {c["training"]["steps"]} steps on {data["n_train"]} simulated crystals, recipe
+  {data["recipe"].get("recipe", "unknown")}: {groups}.
+* {metrics["n"]} {metrics["set"]}: R_ext {metrics["R_ext"]:.3f} (reflections that were missing), R_all
+  {metrics["R_all"]:.3f} (measured ones put back and counted).
 * Made on {c["date"]} with xrdml {c["versions"]["xrdml"]}, commit {c["commit"]}, seed {c["training"]["seed"]}.
 
 These numbers are of simulated crystals: on measured ones expect worse, and compare with the baselines

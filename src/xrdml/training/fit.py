@@ -51,10 +51,11 @@ def fit(config: DictConfig) -> Path:
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     trainer = _trainer(plain, folder)
     if trainer.is_global_zero:
-        n = sum(p.numel() for p in module.parameters())
+        n_train, n_val = len(data.parts["train"]), len(data.parts["val"])
         print(
-            f"{plain['model']['name']}: {n / 1e6:.2f} M parameters, {len(data.parts['train'])} crystals to train "
-            f"on, {len(data.parts['val'])} to validate, run {folder}" + (", resumed" if checkpoint else ""),
+            f"{plain['model']['name']}: {sum(p.numel() for p in module.parameters()) / 1e6:.2f} M parameters,"
+            f" {n_train} crystals to train on, {n_val} to validate, run {folder}"
+            + (", resumed" if checkpoint else ""),
             flush=True,
         )
     try:

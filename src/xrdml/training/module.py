@@ -65,7 +65,7 @@ class FillModule(L.LightningModule):
         )
         return value
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         o = self.hparams["optimizer"]
         optimizer = _OPTIMIZERS[o["name"]](self.parameters(), lr=o["lr"], weight_decay=o["weight_decay"])
         if o["schedule"] == "plateau":

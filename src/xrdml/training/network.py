@@ -29,7 +29,8 @@ class Network(nn.Module):
         self.channels = tuple(config["channels"])
         check_channels(self.channels)
         # 3-D convolutions on the CPU are twice as fast in this layout.
-        self.model = build_model(config).to(memory_format=torch.channels_last_3d)
+        self.model = build_model(config)
+        self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def forward(self, batch: TensorBatch) -> Tensor:
         """The raw prediction of |F|/F_SCALE at every position, (B, H, K, L)."""
