@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 matplotlib.use("Agg")  # no display is needed, and none may be there
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from xrdml.crystal.cell import index_limits, inverse_d_squared
 from xrdml.crystal.files import replace_when_done
@@ -58,6 +59,8 @@ def central_planes(path: Path, problem: FillProblem, filled: Filled, f_true: Arr
                 interpolation="nearest", aspect="auto",
             )  # fmt: skip
             axis.set_facecolor("0.85")
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
             axis.set_title(f"{title}, {plane}", fontsize=9)
             axis.set_xlabel(names[0])
             axis.set_ylabel(names[1])
