@@ -6,6 +6,7 @@ import gemmi
 import numpy as np
 
 from xrdml.crystal.structure import Structure
+from xrdml.errors import UserError
 
 MONOCLINIC = (7.7, 8.7, 10.8, 90.0, 103.0, 90.0)
 
@@ -35,3 +36,15 @@ def direct_sum(structure: Structure, hkl: np.ndarray) -> np.ndarray:
         for op in operations:
             total += f * np.exp(2j * np.pi * (hkl @ np.array(op.apply_to_xyz(x.tolist()))))
     return total
+
+
+def complaint(call, *args) -> str:
+    """What a call tells the user when it refuses its input; empty where it succeeds.
+
+    Any other exception is a bug and goes through.
+    """
+    try:
+        call(*args)
+    except UserError as error:
+        return str(error)
+    return ""

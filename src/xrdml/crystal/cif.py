@@ -113,8 +113,10 @@ def read_structure(path: str | Path) -> Structure:
         A file that cannot be read, or lacks a cell, a space group or atoms.
     """
     document = read_document(path)
-    blocks = [b for b in document if first_text(b, _CELL[:1]) and b.find_loop("_atom_site_fract_x")]
-    block = blocks[0] if blocks else _block_with_cell(document, path)
+    block = next((b for b in document if _has_atoms(b)), None)
+    if block is None:
+        name = _block_with_cell(document, path).name
+        raise UserError(f"data_{name} holds no atoms with coordinates", path=path)
     about = about_block(block, path)
     if about.cell is None or about.symmetry is None:
         raise UserError(f"data_{block.name}: no space group; add _space_group_symop_operation_xyz", path=path)
@@ -123,7 +125,7 @@ def read_structure(path: str | Path) -> Structure:
     except UserError as error:
         raise UserError(str(error), path=path) from None
     dummies = _dummy_labels(block)
-    expected = set(about.contents or ())
+    expected = set(_formula(block))
     atoms, left_out, without_u = [], [], 0
     for site in gemmi.make_small_structure_from_block(block).sites:
         number = _atomic_number(site, expected)
@@ -153,6 +155,11 @@ def read_structure(path: str | Path) -> Structure:
         np.ascontiguousarray(table[:, 4]),
         np.ascontiguousarray(table[:, 5]),
     )
+
+
+def _has_atoms(block: cif.Block) -> bool:
+    tags = ("_atom_site_label", *(f"_atom_site_fract_{x}" for x in "xyz"))
+    return bool(first_text(block, _CELL[:1])) and all(block.find_loop(tag) for tag in tags)
 
 
 def _block_with_cell(document: cif.Document, path: str | Path) -> cif.Block:
@@ -221,20 +228,25 @@ def _from_hall(hall: str) -> Symmetry | None:
     return symmetry(group.xhm()) if group else None
 
 
-def _contents(block: cif.Block) -> dict[str, float] | None:
-    """Atoms in the cell: _chemical_formula_sum times _cell_formula_units_Z."""
-    z = _first_number(block, "_cell_formula_units_z")
-    formula = first_text(block, ("_chemical_formula_sum",))
-    if z is None or not z > 0 or not formula:
-        return None
-    contents: dict[str, float] = {}
-    for symbol, count in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", formula):
+def _formula(block: cif.Block) -> dict[str, float]:
+    """Atoms of one formula unit, from _chemical_formula_sum; empty where it makes no sense."""
+    formula: dict[str, float] = {}
+    for symbol, count in re.findall(
+        r"([A-Z][a-z]?)(\d*\.?\d*)", first_text(block, ("_chemical_formula_sum",))
+    ):
         try:
             element = element_symbol(symbol)
         except UserError:
-            return None
-        contents[element] = contents.get(element, 0.0) + z * (float(count) if count.strip(".") else 1.0)
-    return {element: n for element, n in contents.items() if n > 0} or None
+            return {}
+        formula[element] = formula.get(element, 0.0) + (float(count) if count.strip(".") else 1.0)
+    return {element: n for element, n in formula.items() if n > 0}
+
+
+def _contents(block: cif.Block) -> dict[str, float] | None:
+    """Atoms in the cell: the formula times _cell_formula_units_Z."""
+    z = _first_number(block, "_cell_formula_units_z")
+    formula = _formula(block)
+    return {element: n * z for element, n in formula.items()} if formula and z and z > 0 else None
 
 
 def _dummy_labels(block: cif.Block) -> set[str]:

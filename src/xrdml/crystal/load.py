@@ -74,8 +74,8 @@ def load_measurement(
 
     Each piece comes from the first place that has it: `cell` and `space_group`; the files `ins`
     and `cif`; without them, ``<stem>.ins``, ``.res`` and ``.cif`` beside `path`; the CIF that
-    holds the reflections; what follows the reflections in the `.hkl`. Where cell and space group
-    are both given as options, no file beside `path` is looked at.
+    holds the reflections; and only where cell or space group are still missing, what follows the
+    reflections in the `.hkl`. Where both are given as options, no file beside `path` is looked at.
 
     Parameters
     ----------
@@ -104,7 +104,8 @@ def load_measurement(
             reflections = hklf.apply(reflections)
         except UserError as error:
             raise UserError(str(error), path=where) from None
-        if trailing.strip():
+        known = (cell or _first(sources, "cell")[0]) and (space_group or _first(sources, "symmetry")[0])
+        if trailing.strip() and not known:
             line = text[: len(text) - len(trailing)].count("\n") + 1
             sources.append(_Source(path, _trailing(trailing, path, line)))
 
@@ -137,8 +138,9 @@ def load_measurement(
 
 def is_cif(text: str) -> bool:
     """Whether the first line that is neither blank nor a comment opens a data block."""
-    found = re.match(r"(?:\s*(?:#[^\n]*\n)?)*?\s*data_", text[:100_000], re.IGNORECASE)
-    return found is not None
+    lines = (line.strip() for line in text[:100_000].split("\n"))
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    return first.lower().startswith("data_")
 
 
 def _has_cell(text: str) -> bool:
