@@ -60,7 +60,7 @@ def normalised(f: Array, epsilon: Array, inverse_d_squared: Array, edges: Array)
     return e / np.sqrt(shell_mean(e**2, shell, n).clip(min=1e-12))[shell]
 
 
-def pooled_correlation(x: Array, y: Array, group: NDArray[np.integer]) -> float:
+def pooled_correlation(x: Array, y: Array, group: NDArray[np.integer] | NDArray[np.bool_]) -> float:
     """Pearson correlation of x and y, each centred on the mean of its own group.
 
     Centric and acentric |E| have different means; pooling without centring would reward a

@@ -7,7 +7,10 @@ from xrdml.crystal.problem import Predictor
 from xrdml.crystal.symmetry import Symmetry
 from xrdml.infer.baselines import RadialBaseline, RidgeBaseline
 
-BASELINES = {"radial": RadialBaseline, "ridge": RidgeBaseline}
+BASELINES: dict[str, type[RadialBaseline] | type[RidgeBaseline]] = {
+    "radial": RadialBaseline,
+    "ridge": RidgeBaseline,
+}
 DEFAULT_NETWORK = "unet"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -158,11 +159,5 @@ def _write(
 
 
 def _versions() -> dict[str, Any]:
-    import gemmi
-
-    return {
-        "xrdml": __version__,
-        "numpy": np.__version__,
-        "gemmi": gemmi.__version__,
-        "python": platform.python_version(),
-    }
+    versions = {package: version(package) for package in ("numpy", "gemmi")}
+    return {"xrdml": __version__, **versions, "python": platform.python_version()}

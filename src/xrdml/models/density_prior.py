@@ -36,8 +36,6 @@ class DensityPrior(nn.Module):
         super().__init__()
         w = width
         self.condition = nn.Sequential(nn.Linear(N_CONDITIONS, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
-        self.register_buffer("centre", torch.tensor(_CENTRE), persistent=False)
-        self.register_buffer("spread", torch.tensor(_SPREAD), persistent=False)
         self.down1 = _Block(in_channels, w)
         self.down2 = _Block(w, 3 * w)
         self.bottom = _Block(3 * w, 6 * w)
@@ -51,7 +49,7 @@ class DensityPrior(nn.Module):
         """Maps (B, C, X, Y, Z), conditions (B, 8) → map (B, X, Y, Z); X, Y, Z multiples of 4."""
         if any(n % 4 for n in x.shape[-3:]):
             raise ValueError(f"grid: expected multiples of 4, got {tuple(x.shape[-3:])}")
-        c = self.condition((conditions - self.centre) / self.spread)
+        c = self.condition((conditions - conditions.new_tensor(_CENTRE)) / conditions.new_tensor(_SPREAD))
         fine = self.down1(x, c)
         middle = self.down2(F.avg_pool3d(fine, 2), c)
         coarse = self.bottom(F.avg_pool3d(middle, 2), c)

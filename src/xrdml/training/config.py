@@ -16,7 +16,8 @@ from xrdml.errors import UserError
 from xrdml.shipped import shipped_folders
 from xrdml.training.schema import TrainConfig
 
-GROUPS = ("model", "data", "trainer", "logger", "experiment")
+GROUPS = {"train": ("model", "data", "trainer", "logger", "experiment"), "test": ()}
+"""Groups of choices of each command: folders of configs/."""
 _PLAIN_VALUE = re.compile(r"[\w./+\-:@%]*|[\[{'\"].*|.*\$\{.*", re.DOTALL)
 
 
@@ -30,11 +31,13 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
 
-def load_config(overrides: Sequence[str]) -> DictConfig:
+def load_config(overrides: Sequence[str], command: str = "train", schema: type = TrainConfig) -> DictConfig:
     """The configuration of a run, typed, resolved and read-only.
 
     Parameters
     ----------
+    command, schema
+        The name of the YAML file in configs/ and its typed form.
     overrides
         ``group=choice`` and ``key=value`` words in Hydra's grammar; a value with a comma or blanks
         needs no quotes beyond the shell's.
@@ -47,12 +50,12 @@ def load_config(overrides: Sequence[str]) -> DictConfig:
     OmegaConf.register_new_resolver("shipped", _shipped, replace=True)
     words = [_quoted(word) for word in overrides]
     with initialize_config_dir(str(config_folder()), version_base=None):
-        _check_words(words)
-        chosen = [word for word in words if word.partition("=")[0] in GROUPS]
+        _check_words(words, GROUPS[command])
+        chosen = [word for word in words if word.partition("=")[0] in GROUPS[command]]
         try:
-            _check_keys(words, _keys(compose("train", chosen)))
-            composed = compose("train", words)
-            config = OmegaConf.merge(OmegaConf.structured(TrainConfig), composed)
+            _check_keys(words, _keys(compose(command, chosen)) | set(GROUPS[command]), command)
+            composed = compose(command, words)
+            config = OmegaConf.merge(OmegaConf.structured(schema), composed)
             OmegaConf.resolve(config)
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(_first_line(error)) from None
@@ -89,22 +92,22 @@ def _keys(config: DictConfig, prefix: str = "") -> set[str]:
     return keys
 
 
-def _check_words(words: Sequence[str]) -> None:
+def _check_words(words: Sequence[str], groups: Sequence[str]) -> None:
     """Name what is wrong before Hydra does, which does not list what would be right."""
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
             raise UserError(f"'{word}' is no override; write key=value, e.g. model=unet or data.path=FILE")
-        if key in GROUPS and value not in (known := choices(key)):
+        if key in groups and value not in (known := choices(key)):
             raise UserError(f"unknown choice {key}={value}; choose from {', '.join(known)}")
 
 
-def _check_keys(words: Sequence[str], options: set[str]) -> None:
+def _check_keys(words: Sequence[str], options: set[str], command: str) -> None:
     for word in words:
         key = word.partition("=")[0]
-        if key not in options and key not in GROUPS:
+        if key not in options:
             close = difflib.get_close_matches(key, options, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]}?" if close else "`xrdml train --help` lists the options"
+            hint = f"did you mean {close[0]}?" if close else f"`xrdml {command} --help` lists the options"
             raise UserError(f"unknown option '{key}'; {hint}")
 
 
