@@ -111,11 +111,12 @@ def test_damaged_weights(root, good, tmp_path, capsys, damage):
     assert str(target) in line
 
 
-@pytest.mark.parametrize("command", [["train"], ["test", "models=[radial]"]])
-def test_damaged_data(root, tmp_path, capsys, command):
+@pytest.mark.parametrize("command", [["train", "run.dir=run"], ["test", "models=[radial]", "out=out"]])
+def test_damaged_data(root, tmp_path, capsys, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "d.h5"
     path.write_bytes((root / "data_samples/simulated_small.h5").read_bytes()[:200_000])
-    assert str(path) in fails([*command, f"data.path={path}", f"run.dir={tmp_path / 'run'}"], capsys)
+    assert str(path) in fails([*command, f"data.path={path}"], capsys)
 
 
 @pytest.mark.parametrize(
