@@ -1,9 +1,10 @@
 """Crystals per second and core: the worker of `xrdml simulate` beside cctbx' own loop.
 
-Every figure comes from a fresh process with one thread; the two sides take turns, so that both meet
-the same machine, and the median of the rounds counts. The cctbx loop makes the structures and, for
-the tensors, calls `structure_factors(d_min=0.8)` with its defaults (FFT), and keeps nothing; the
-worker also draws cells, checks the grid, fills tensors (by direct summation) and writes the file.
+Every figure is crystals per second of processor time in a fresh process with one thread; the sides take
+turns, so that all meet the same machine, and the median of the rounds counts. The cctbx loop makes the
+structures and, for the tensors, calls `structure_factors(d_min=0.8)` with its defaults (FFT), and keeps
+nothing; the worker also draws cells, checks the grid, fills tensors (by direct summation with a table of
+cosines) and writes the file.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ SIDES: dict[str, Callable[[str], Callable[[int], None]]] = {
 
 
 def measure(side: str, kind: str) -> float:
-    """Crystals per second, in a process of its own."""
+    """Crystals per second of processor time, in a process of its own."""
     command = [sys.executable, __file__, side, kind]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -80,9 +81,9 @@ def measure(side: str, kind: str) -> float:
 def child(side: str, kind: str) -> None:
     make = SIDES[side](kind)
     make(10)  # tables are read and caches filled once, not per crystal
-    start = time.perf_counter()
+    start = time.process_time()
     make(N[kind])
-    print(N[kind] / (time.perf_counter() - start))
+    print(N[kind] / (time.process_time() - start))
 
 
 def main() -> None:

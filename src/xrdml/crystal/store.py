@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdml.crystal._output import PatientFile
 from xrdml.crystal.files import replace_when_done
 from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.scattering import MAX_ATOMIC_NUMBER
@@ -39,6 +40,7 @@ _PER_ATOM: dict[str, tuple[str, tuple[int, ...], int]] = {
 }
 _TENSORS = ("low", "high")
 _BLOCK = 512
+_TENSOR_BLOCK = 16
 _REMEDY = "make it again with `xrdml simulate`, or copy it again from where it came"
 _DAMAGED = f"this file is damaged or incomplete; {_REMEDY}"
 
@@ -93,27 +95,26 @@ def write_store(
     UserError
         The file cannot be written; the previous one stays.
     """
-    with (
-        replace_when_done(path) as temporary,
-        h5py.File(temporary, "w", rdcc_nbytes=16 * 2**20, locking=False) as file,
-    ):
-        layout = {**_PER_CRYSTAL, **_PER_ATOM}
-        for name, (dtype, shape, rows) in layout.items():
-            _create(file, name, dtype, shape, rows)
-        names: dict[str, int] = {}
-        for block in _blocks(structures):
-            _append_structures(file, block, names)
-        file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["space_groups"] = json.dumps(list(names))
-        file.attrs["attributes"] = json.dumps(attributes, sort_keys=True)
-        if tensors is not None:
-            _write_tensors(file, *tensors)
+    with replace_when_done(path) as temporary, PatientFile(temporary, "r+") as disk:
+        with h5py.File(disk, "w", rdcc_nbytes=16 * 2**20) as file:
+            for name, (dtype, shape, rows) in {**_PER_CRYSTAL, **_PER_ATOM}.items():
+                _create(file, name, dtype, shape, rows)
+            names: dict[str, int] = {}
+            for block in _blocks(structures, _BLOCK):
+                _append_structures(file, block, names)
+                disk.check()
+            file.attrs["format"] = FORMAT
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["space_groups"] = json.dumps(list(names))
+            file.attrs["attributes"] = json.dumps(attributes, sort_keys=True)
+            if tensors is not None:
+                _write_tensors(file, disk, *tensors)
+        disk.check()
 
 
-def _blocks(items: Iterable[Any]) -> Iterator[list[Any]]:
+def _blocks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     iterator = iter(items)
-    while block := list(islice(iterator, _BLOCK)):
+    while block := list(islice(iterator, size)):
         yield block
 
 
@@ -148,12 +149,19 @@ def _append_structures(file: h5py.File, block: list[Structure], names: dict[str,
         _append(file[name], np.concatenate([getattr(s, name) for s in block]))
 
 
-def _write_tensors(file: h5py.File, layout: TensorLayout, pairs: Iterable[TensorPair]) -> None:
+def _write_tensors(
+    file: h5py.File, disk: PatientFile, layout: TensorLayout, pairs: Iterable[TensorPair]
+) -> None:
     for name in _TENSORS:
         _create(file, name, "<f4", layout.grid.shape, 1)
-    for block in _blocks(pairs):
-        for name, rows in zip(_TENSORS, zip(*block, strict=True), strict=True):
-            _append(file[name], np.stack(rows))
+    # One small buffer for all: fresh memory for each block costs more than the compression.
+    buffer = np.empty((len(_TENSORS), _TENSOR_BLOCK, *layout.grid.shape), dtype="<f4")
+    for block in _blocks(pairs, _TENSOR_BLOCK):
+        for i, pair in enumerate(block):
+            buffer[:, i] = pair
+        for name, rows in zip(_TENSORS, buffer, strict=True):
+            _append(file[name], rows[: len(block)])
+        disk.check()
     if len(file["low"]) != len(file["cell"]):
         raise ValueError(f"{len(file['low'])} pairs of tensors for {len(file['cell'])} crystals")
     file.attrs["tensors"] = json.dumps(layout.to_json(), sort_keys=True)

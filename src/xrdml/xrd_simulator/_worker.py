@@ -15,13 +15,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from xrdml.crystal.store import TensorLayout, TensorPair, write_store
-from xrdml.crystal.structure import Structure
+from xrdml.crystal.store import TensorLayout, write_store
 from xrdml.errors import UserError
 from xrdml.xrd_simulator import random_atoms
 from xrdml.xrd_simulator.options import RandomAtomsOptions
@@ -44,14 +43,19 @@ def make_shard(
     """
     options = RandomAtomsOptions.from_json(attributes["options"])
     layout = TensorLayout.from_json(attributes["tensors"]) if attributes["tensors"] else None
-    structures: list[Structure] = []
-    pairs: list[TensorPair] = []
-    for i in range(start, stop):
-        structures.append(random_atoms.sample(attributes["seed"], i, options))
-        if layout is not None:
-            pairs.append(tensor_pair(structures[-1], layout))
-        made(1)
-    write_store(path, structures, attributes, None if layout is None else (layout, pairs))
+    samples = (random_atoms.sample(attributes["seed"], i, options) for i in range(start, stop))
+
+    def counted(items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            yield item
+            made(1)
+
+    if layout is None:
+        write_store(path, counted(samples), attributes)
+    else:
+        structures = list(samples)
+        pairs = (tensor_pair(structure, layout) for structure in structures)
+        write_store(path, structures, attributes, (layout, counted(pairs)))
 
 
 class _Reporter:

@@ -15,7 +15,6 @@ from functools import cache
 import gemmi
 import numpy as np
 from cctbx import crystal, sgtbx
-from cctbx.development import random_structure
 
 from xrdml.crystal.cell import Cell
 from xrdml.crystal.grid import GridTooSmall
@@ -26,6 +25,10 @@ from xrdml.xrd_simulator.cells import longest_axes, random_cell
 from xrdml.xrd_simulator.options import RandomAtomsOptions
 
 MAX_ATTEMPTS = 100
+# As in cctbx: places tried for one atom, and beginnings from the first atom.
+MAX_TRIALS = MAX_DEAD_ENDS = 100
+# Larger ones save calls, smaller ones end the search sooner.
+SITES_PER_BLOCK = 8
 U_MEDIAN = 0.035  # Å²
 U_RANGE = (0.01, 0.2)
 # Spread of ln U between crystals (their temperature) and between the atoms of one.
@@ -98,7 +101,7 @@ def _draw_cell(
 def _place(
     rng: np.random.Generator, group: Symmetry, cell: Cell, n: int, min_distance: float
 ) -> np.ndarray | None:
-    """Sites (n, 3) by cctbx' own routine, or None where it found no room."""
+    """Sites (n, 3) by :func:`random_sites`, or None where it found no room."""
     random.seed(int(rng.integers(2**62)))
     flex.set_random_seed(int(rng.integers(2**31)))
     settings = crystal.special_position_settings(
@@ -108,9 +111,43 @@ def _place(
         assert_min_distance_sym_equiv=True,
     )
     try:
-        return np.array(random_structure.random_sites(settings, [], n, min_hetero_distance=min_distance))
-    except RuntimeError:
+        return random_sites(settings, n, min_distance)
+    except RuntimeError:  # cctbx could not make a site symmetry that keeps the distance
         return None
+
+
+def random_sites(
+    settings: crystal.special_position_settings, n: int, min_distance: float
+) -> np.ndarray | None:
+    """Sites (n, 3), fractional, or None after 100 dead ends.
+
+    Draws the same numbers and finds the same sites as `cctbx.development.random_structure.random_sites`,
+    which the thesis used, but measures a new site against several earlier ones in one call.
+    """
+    unit_cell, space_group = settings.unit_cell(), settings.space_group()
+    for _ in range(MAX_DEAD_ENDS):
+        sites: list[tuple[float, float, float]] = []
+        blocks = [flex.vec3_double()]
+        while len(sites) < n:
+            for _ in range(MAX_TRIALS):
+                site = (random.random(), random.random(), random.random())
+                site_symmetry = sgtbx.site_symmetry(unit_cell, space_group, site, min_distance)
+                equivalents = sgtbx.sym_equiv_sites(site_symmetry)
+                if all(
+                    sgtbx.min_sym_equiv_distance_info(equivalents, block).dist() >= min_distance
+                    for block in blocks
+                    if block
+                ):
+                    break
+            else:
+                break
+            sites.append(site_symmetry.exact_site())
+            if len(blocks[-1]) == SITES_PER_BLOCK:
+                blocks.append(flex.vec3_double())
+            blocks[-1].append(sites[-1])
+        else:
+            return np.array(sites)
+    return None
 
 
 def _draw_u(rng: np.random.Generator, n: int, options: RandomAtomsOptions) -> np.ndarray:
