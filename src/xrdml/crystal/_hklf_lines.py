@@ -92,6 +92,8 @@ def _parse_block(
     data = np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
     end = np.append(np.flatnonzero(data == ord("\n")), len(data))
     start = np.concatenate([[0], end[:-1] + 1])
+    line_number = first_line + np.flatnonzero(end > start)
+    start, end = start[end > start], end[end > start]
     table = _pad(data, start, end)
     values, fits = _parse_fixed(table)
     blank = ((table == ord(" ")) | (table == ord("\t"))).all(1)
@@ -104,13 +106,13 @@ def _parse_block(
         try:
             row = _parse_free(line)
         except ValueError as error:
-            raise UserError(_explain(line, str(error)), path=path, line=first_line + i) from None
+            raise UserError(_explain(line, str(error)), path=path, line=int(line_number[i])) from None
         if not any(row[:3]):
             stop, terminated = i, True
             break
         values[i], fits[i] = row, True
     kept = np.flatnonzero(fits[:stop])
-    return values[kept], first_line + kept, int(end[stop]) + 1 if terminated else len(text), terminated
+    return values[kept], line_number[kept], int(end[stop]) + 1 if terminated else len(text), terminated
 
 
 def _pad(data: Bytes, start: NDArray[np.intp], end: NDArray[np.intp]) -> Bytes:

@@ -28,7 +28,7 @@ def parse_cell(values: Sequence[float | str]) -> Cell:
         Not six numbers, lengths outside 1–1000 Å, angles outside 10–170°, or angles that no
         lattice can have (their volume would be zero or imaginary).
     """
-    text = ",".join(str(v) for v in values)
+    text = ",".join(str(v)[:20] for v in values[:7])
     try:
         numbers = [float(v) for v in values]
     except ValueError:

@@ -51,7 +51,7 @@ def read_document(path: str | Path, text: str | None = None, first_line: int = 1
     except (ValueError, RuntimeError) as error:
         place = re.match(r"string:(\d+)(?::\d+\(\d+\))?(?: in \S+)?: *(.*)", str(error), re.DOTALL)
         line = first_line + int(place[1]) - 1 if place else None
-        reason = place[2] if place else str(error)
+        reason = (place[2] if place else str(error))[:80]
         raise UserError(f"is no valid CIF ({reason}); correct it here", path=path, line=line) from None
     if not len(document):
         raise UserError("holds no data_ block; is this a CIF?", path=path)
@@ -124,10 +124,14 @@ def read_structure(path: str | Path) -> Structure:
         about.symmetry.check_cell(about.cell)
     except UserError as error:
         raise UserError(str(error), path=path) from None
+    try:
+        sites = gemmi.make_small_structure_from_block(block).sites
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"data_{block.name}: {str(error)[:80]}; correct it", path=path) from None
     dummies = _dummy_labels(block)
     expected = set(_formula(block))
     atoms, left_out, without_u = [], [], 0
-    for site in gemmi.make_small_structure_from_block(block).sites:
+    for site in sites:
         number = _atomic_number(site, expected)
         xyz = site.fract.tolist()
         if number is None or site.label in dummies or not all(math.isfinite(x) and abs(x) < 100 for x in xyz):
@@ -187,7 +191,7 @@ def _cell(block: cif.Block) -> Cell:
     texts = [first_text(block, (tag,)) for tag in _CELL]
     for tag, text in zip(_CELL, texts, strict=True):
         if not math.isfinite(cif.as_number(text)):
-            raise UserError(f"{tag} is '{text}'; give a number")
+            raise UserError(f"{tag} is '{text[:40]}'; give a number")
     return parse_cell([cif.as_number(text) for text in texts])
 
 
@@ -197,8 +201,8 @@ def _symmetry(block: cif.Block) -> Symmetry | None:
     triplets = [cif.as_string(v).lower() for tag in _OPERATIONS for v in block.find_values(tag)]
     candidates = {
         "the symmetry operations": symmetry_from_operations(triplets) if triplets else None,
-        f"the Hall symbol '{hall}'": _from_hall(hall),
-        f"the symbol '{hm}'": _from_name(hm),
+        f"the Hall symbol '{hall[:40]}'": _from_hall(hall),
+        f"the symbol '{hm[:40]}'": _from_name(hm),
     }
     found = [(source, group) for source, group in candidates.items() if group is not None]
     if not found:

@@ -119,10 +119,11 @@ def instructions(text: str, first_line: int = 1) -> Iterator[tuple[int, str, lis
         if not name or line[0].isspace() or name == "REM":
             continue
         if name != "TITL":
-            line = line.split("!")[0].rstrip()
-            while line.endswith("="):
-                _, more = next(lines, (number, ""))
-                line = line[:-1] + " " + more.split("!")[0].rstrip()
+            parts = [line.split("!")[0].rstrip()]
+            while parts[-1].endswith("="):
+                parts[-1] = parts[-1][:-1]
+                parts.append(next(lines, (number, ""))[1].split("!")[0].rstrip())
+            line = " ".join(parts)
         yield number, name, line[4:].split()
         if name in ("HKLF", "END"):
             return

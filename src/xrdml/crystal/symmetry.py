@@ -176,7 +176,7 @@ def symmetry(name: str) -> Symmetry:
     else:
         group = gemmi.find_spacegroup_by_name(text)
     if group is None:
-        raise UserError(f"unknown space group '{name}'; write it like P21, C2/c, 'P 1 21/n 1' or R3:H")
+        raise UserError(f"unknown space group '{name[:40]}'; write it like P21, C2/c, 'P 1 21/n 1' or R3:H")
     return Symmetry(group)
 
 
@@ -190,16 +190,15 @@ def symmetry_from_operations(triplets: list[str]) -> Symmetry:
     UserError
         A triplet that is not one, or a group that no table lists.
     """
+    shown = "; ".join(t[:30] for t in triplets[:6]) + ("; …" if len(triplets) > 6 else "")
     try:
         # Each operation once: gemmi takes a repeated one, the identity too, for another element.
         distinct = {(op := gemmi.Op(t).wrap()).triplet(): op for t in ["x,y,z", *triplets]}
         ops = gemmi.GroupOps(list(distinct.values()))
         ops.add_missing_elements()
     except (ValueError, RuntimeError) as error:
-        raise UserError(f"symmetry operations {'; '.join(triplets)}: {error}") from None
+        raise UserError(f"symmetry operations {shown}: {str(error)[:80]}") from None
     group = gemmi.find_spacegroup_by_ops(ops)
     if group is None:
-        raise UserError(
-            f"symmetry operations {'; '.join(triplets)} are no known space group; give --space-group"
-        )
+        raise UserError(f"symmetry operations {shown} are no known space group; give --space-group")
     return symmetry(group.xhm())

@@ -167,6 +167,7 @@ def test_no_space_group_in_header(write):
         ("8.664", "8.664\n_cell_length_b 8.7", 7, "duplicate"),
         ("'P 1 21 1'", "'P 21 21 21'", None, "contradict the symbol 'P 21 21 21'"),
         ("'-x, y+1/2, -z'", "'-x, y+1/2, z+0.4'", None, "symmetry operations"),
+        ("_cell_length_a", "_space_group_IT_number 4i\n_cell_length_a", None, "not an integer: 4i"),
         ("_cell_length", "_zell_length", None, "no block of this CIF has a cell"),
         ("_cell_angle_alpha 90", "_cell_angle_alpha 95", None, "contradicts space group"),
         ("_atom_site_fract", "_atom_site_frakt", None, "no atoms"),
