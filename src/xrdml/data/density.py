@@ -64,13 +64,22 @@ def density_crystal(structure: Structure) -> DensityCrystal:
     shape = fft_shape(cell)
     values = sphere.structure_factors(f).astype(np.complex64)
     # Absences have F = 0 and are reflections all the same: the sphere is taken from the metric.
-    inverse_d2 = np.full(shape, np.inf, dtype=np.float32)
-    axes = [np.fft.fftfreq(n, 1 / n).round().astype(np.int32) for n in shape]
-    everything = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    q = inverse_d_squared(cell, everything)
-    inside = (q <= D_HIGH**-2) & (q > 0) & (2 * np.abs(everything) < np.array(shape)).all(-1)
-    inverse_d2[inside] = q[inside]
+    indices, inside = fft_indices(cell, shape, D_HIGH)
+    inverse_d2 = np.where(inside, inverse_d_squared(cell, indices), np.inf).astype(np.float32)
     return DensityCrystal(cell, to_fft_grid(shape, sphere.hkl, values), inverse_d2)
+
+
+def fft_indices(
+    cell: Cell, shape: tuple[int, int, int], d_min: float
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Miller indices of a grid in FFT order, (X, Y, Z, 3), and which of them have d ≥ d_min, (X, Y, Z).
+
+    0 0 0 and indices at or beyond half of the grid are not among them.
+    """
+    axes = [np.fft.fftfreq(n, 1 / n).round().astype(np.int32) for n in shape]
+    indices = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+    q = inverse_d_squared(cell, indices)
+    return indices, (q <= d_min**-2) & (q > 0) & (2 * np.abs(indices) < np.array(shape)).all(-1)
 
 
 def conditions(level: Tensor, d_limit: Tensor, cells: Sequence[Cell], shape: Sequence[int]) -> Tensor:

@@ -1,0 +1,1 @@
+"""Phases from amplitudes: iterative projections with a learned density prior."""

@@ -1,0 +1,148 @@
+"""Relaxed-reflect-reflect between measured amplitudes and what the density prior believes in.
+
+Elser (2018), SIAM J. Imaging Sci. 11, 2429: x ← x + β (P_A(2 P_B(x) − x) − P_B(x)). Here P_B is one
+application of the prior, P_A gives known reflections their measured amplitude, and x is the map's
+structure factors to d_limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xrdml.data.density import conditions, random_phases, to_density, to_structure_factors
+from xrdml.phasing.sphere import MeasuredSphere
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How an attempt runs.
+
+    Attributes
+    ----------
+    iterations
+        Applications of the prior.
+    beta
+        Relaxation.
+    plain
+        Share of the iterations at the end that project without reflecting.
+    level_start, level_end
+        Error level told to the prior, falling linearly.
+    """
+
+    iterations: int = 200
+    beta: float = 0.9
+    plain: float = 0.15
+    level_start: float = 0.75
+    level_end: float = 0.15
+
+    def level(self, u: float) -> float:
+        return max(
+            self.level_end, self.level_start + (self.level_end - self.level_start) * u / (1 - self.plain)
+        )
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Where a batch of starts ended.
+
+    Attributes
+    ----------
+    f
+        Structure factors to `D_HIGH` that the prior drew last, scaled to the data, (B, X, Y, Z).
+    r_known, r_free
+        R between measured and drawn amplitudes, over the reflections used and over those left
+        out, (B,).
+    """
+
+    f: Tensor
+    r_known: Tensor
+    r_free: Tensor
+
+
+class Prior:
+    """The density prior as a projection in reciprocal space."""
+
+    def __init__(self, network: nn.Module, sphere: MeasuredSphere):
+        self._network, self._sphere = network, sphere
+
+    def __call__(self, f: Tensor, level: float) -> Tensor:
+        """F to `D_HIGH` drawn from F (B, X, Y, Z), on the scale that fits the known amplitudes best."""
+        s = self._sphere
+        n = len(f)
+        levels = torch.full((n,), level, device=f.device)
+        told = conditions(levels, torch.full_like(levels, s.d_limit), [s.cell] * n, s.shape)
+        density = to_density(f)
+        scale = density.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
+        drawn = self._network((density / scale)[:, None], told).float()
+        out = to_structure_factors(drawn) * s.drawn
+        a = s.amplitude * s.known
+        k = (a * out.abs()).sum((1, 2, 3), keepdim=True) / (out.abs().square() * s.known).sum(
+            (1, 2, 3), keepdim=True
+        ).clamp_min(1e-12)
+        return k * out
+
+
+def with_amplitudes(f: Tensor, sphere: MeasuredSphere) -> Tensor:
+    """Known reflections get their measured amplitude and keep their phase; the others are left."""
+    return torch.where(sphere.known, sphere.amplitude * f / f.abs().clamp_min(1e-12), f)
+
+
+def residual(f: Tensor, sphere: MeasuredSphere, chosen: Tensor) -> Tensor:
+    """R = Σ| |Fo| − k|F| | / Σ|Fo| over `chosen`, (B, X, Y, Z) → (B,), k by the known ones."""
+    a = sphere.amplitude * chosen
+    return ((f.abs() - sphere.amplitude).abs() * chosen).sum((1, 2, 3)) / a.sum().clamp_min(1e-12)
+
+
+@torch.no_grad()
+def relaxed_reflect_reflect(
+    network: nn.Module,
+    sphere: MeasuredSphere,
+    starts: int = 8,
+    schedule: Schedule | None = None,
+    seed: int = 0,
+    report: Callable[[int, Tensor], None] | None = None,
+) -> Attempts:
+    """Run a batch of attempts from random phases.
+
+    Parameters
+    ----------
+    network
+        A :class:`xrdml.models.density_prior.DensityPrior`.
+    report
+        Called after every iteration with its number and R over the known reflections, (B,).
+    """
+    schedule = schedule or Schedule()
+    prior = Prior(network, sphere)
+    generator = torch.Generator().manual_seed(seed)
+    device = sphere.amplitude.device
+    inside = sphere.known | sphere.floating
+    x = with_amplitudes(random_phases((starts, *sphere.shape), generator).to(device), sphere) * inside
+    for i in range(schedule.iterations):
+        u = i / schedule.iterations
+        p = prior(x, schedule.level(u))
+        if u < 1 - schedule.plain:
+            x = (x + schedule.beta * (with_amplitudes(2 * p - x, sphere) - p)) * inside
+        else:
+            x = with_amplitudes(p, sphere) * inside
+        if report is not None:
+            report(i, residual(p, sphere, sphere.known))
+    p = prior(x, schedule.level_end)
+    return Attempts(p, residual(p, sphere, sphere.known), residual(p, sphere, sphere.free))
+
+
+def map_correlation(f_true: Tensor, f: Tensor, chosen: Tensor) -> Tensor:
+    """Best correlation of maps over all origins and both hands, (X, Y, Z) and (B, X, Y, Z) → (B,).
+
+    The maps are synthesised from the `chosen` reflections.
+    """
+    best = []
+    for hand in (f, f.conj()):
+        cross = torch.fft.ifftn(f_true * hand.conj() * chosen, dim=(-3, -2, -1)).real * math.prod(f.shape[1:])
+        best.append(cross.flatten(1).amax(1))
+    norm = ((f_true.abs() ** 2 * chosen).sum() * (f.abs() ** 2 * chosen).sum((1, 2, 3))).sqrt()
+    return torch.maximum(*best) / norm.clamp_min(1e-12)

@@ -1,0 +1,256 @@
+"""From measured amplitudes to atoms: starts, verdict, symmetry, peaks, refinement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from xrdml.crystal.problem import FillProblem
+from xrdml.crystal.structure import Structure
+from xrdml.crystal.symmetry import Hkl
+from xrdml.data.density import D_HIGH
+from xrdml.phasing.iterate import (
+    Attempts,
+    Prior,
+    Schedule,
+    relaxed_reflect_reflect,
+    residual,
+    with_amplitudes,
+)
+from xrdml.phasing.origin import find_origin, shifted, symmetrised
+from xrdml.phasing.peaks import atoms_from_peaks
+from xrdml.phasing.refine import refine
+from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
+from xrdml.phasing.verdict import Evidence, is_solved
+
+FREE_FRACTION = 0.05
+POLISHING = 12
+"""Iterations with the symmetry of the group after it was found."""
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """How hard to try.
+
+    Attributes
+    ----------
+    starts, batch
+        Most starts from random phases, and how many of them run side by side; no further batch is
+        begun once one is solved.
+    iterations
+        Applications of the prior to each start.
+    seed
+        Of the random phases and of the reflections left out.
+    """
+
+    starts: int = 32
+    batch: int = 4
+    iterations: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What phasing found, solved or not.
+
+    Attributes
+    ----------
+    solved
+        The verdict (:mod:`xrdml.phasing.verdict`).
+    structure
+        Refined atoms about the origin of the space group; None where the map has no peak.
+    map_hkl, map_f
+        Laue-unique reflections to `D_HIGH`, (m, 3), and their phased F on the file's scale, (m,).
+    r_known, r_free
+        R between measured |F| and those of the drawn density, over the reflections that the
+        iteration used and over those left out.
+    agreement
+        Correlation of the P1 map with its symmetry mates; the iteration did not know of them.
+    r1
+        R1 of the atoms over all measured reflections.
+    scale
+        |Fo| of the file = scale · |Fc| in electrons.
+    starts
+        Starts that were tried.
+    history
+        R over the known reflections after each iteration of the best start.
+    """
+
+    solved: bool
+    structure: Structure | None
+    map_hkl: Hkl
+    map_f: NDArray[np.complex128]
+    r_known: float
+    r_free: float
+    agreement: float
+    r1: float
+    scale: float
+    starts: int
+    history: list[float]
+    seconds: float
+
+
+def solve(
+    problem: FillProblem,
+    network: nn.Module,
+    options: SolveOptions | None = None,
+    report: Callable[[str, float], None] | None = None,
+) -> Solution:
+    """Phase a crystal from random starts and build its atoms.
+
+    Parameters
+    ----------
+    problem
+        Measured reflections to `problem.d_limit`.
+    network
+        A trained :class:`xrdml.models.density_prior.DensityPrior`.
+    report
+        Called with what is going on and the best R so far.
+    """
+    options = options or SolveOptions()
+    began = time.perf_counter()
+    device = next(network.parameters()).device
+    sphere = measured_sphere(
+        problem.measured.hkl,
+        problem.f_obs,
+        problem.cell,
+        problem.symmetry,
+        problem.d_limit,
+        free_fraction=FREE_FRACTION,
+        seed=options.seed,
+    ).to(device)
+    best: _Best | None = None
+    tried = 0
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+        while tried < options.starts and not (best and best.solved):
+            n = min(options.batch, options.starts - tried)
+            found = _one_batch(network, sphere, n, options, tried, best, report)
+            tried += n
+            if best is None or found.rank < best.rank:
+                best = found
+        assert best is not None
+        polished = _polish(network, sphere, best.f, problem)
+    hkl, f = _unique(polished, problem, sphere)
+    structure, scale, r1 = _build(polished, hkl, f, problem)
+    return Solution(
+        best.solved,
+        structure,
+        hkl,
+        f,
+        best.evidence.r_known,
+        best.evidence.r_free,
+        best.evidence.agreement,
+        r1,
+        scale,
+        tried,
+        best.history,
+        time.perf_counter() - began,
+    )
+
+
+@dataclass(frozen=True)
+class _Best:
+    f: Tensor
+    evidence: Evidence
+    solved: bool
+    history: list[float]
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        return (not self.solved, self.evidence.r_known)
+
+
+def _one_batch(
+    network: nn.Module,
+    sphere: MeasuredSphere,
+    n: int,
+    options: SolveOptions,
+    tried: int,
+    best: _Best | None,
+    report: Callable[[str, float], None] | None,
+) -> _Best:
+    """The best of n starts."""
+    so_far = best.evidence.r_known if best else float("inf")
+    rows: list[Tensor] = []
+
+    def watch(i: int, r: Tensor) -> None:
+        rows.append(r)
+        if report is not None and i % 10 == 9:
+            report(
+                f"starts {tried + 1}–{tried + n} of {options.starts}, iteration {i + 1}/{options.iterations}",
+                min(so_far, float(r.min())),
+            )
+
+    attempts: Attempts = relaxed_reflect_reflect(
+        network, sphere, n, Schedule(iterations=options.iterations), seed=options.seed + tried, report=watch
+    )
+    candidates = []
+    for i in attempts.r_known.argsort().tolist():
+        f = attempts.f[i]
+        _, agreement = find_origin(f, sphere.symmetry)
+        evidence = Evidence(
+            r_known=float(attempts.r_known[i]),
+            r_free=float(attempts.r_free[i]),
+            agreement=agreement,
+            d_limit=sphere.d_limit,
+            is_p1=sphere.symmetry.order == len(_centring(sphere)),
+        )
+        history = [float(r[i]) for r in rows]
+        candidates.append(_Best(f, evidence, is_solved(evidence), history))
+    return min(candidates, key=lambda c: c.rank)
+
+
+def _centring(sphere: MeasuredSphere) -> list[int]:
+    return [i for i, r in enumerate(sphere.symmetry.rotations) if (r == np.eye(3)).all()]
+
+
+def _polish(network: nn.Module, sphere: MeasuredSphere, f: Tensor, problem: FillProblem) -> Tensor:
+    """Put the map on the group's origin and go on with its symmetry, all measured reflections known."""
+    x0, _ = find_origin(f, sphere.symmetry)
+    everything = measured_sphere(
+        problem.measured.hkl, problem.f_obs, problem.cell, problem.symmetry, problem.d_limit, free_fraction=0
+    ).to(f.device)
+    prior = Prior(network, everything)
+    p = symmetrised(shifted(f, x0), sphere.symmetry)[None]
+    start, best = p, (float("inf"), p)
+    for _ in range(POLISHING):
+        x = with_amplitudes(start, everything)
+        x = x * (everything.known | everything.floating)
+        p = prior(x, Schedule().level_end)
+        start = symmetrised(p[0], sphere.symmetry)[None]
+        r = float(residual(start, everything, everything.known))
+        if r < best[0]:
+            best = (r, start)
+    return best[1][0].cpu()
+
+
+def _unique(f: Tensor, problem: FillProblem, sphere: MeasuredSphere) -> tuple[Hkl, NDArray[np.complex128]]:
+    """The unique reflections of a symmetric map, on the scale of the measured |F|."""
+    hkl = problem.symmetry.unique_reflections(problem.cell, D_HIGH)
+    shape = np.array(sphere.shape)
+    hkl = hkl[(2 * np.abs(hkl) < shape).all(1)]
+    grid = f.numpy().astype(np.complex128)
+
+    def at(h: Hkl) -> NDArray[np.complex128]:
+        return grid[tuple((h % shape).T)]
+
+    measured = problem.measured.hkl
+    inside = (2 * np.abs(measured) < shape).all(1)
+    drawn = np.abs(at(measured[inside]))
+    k = (drawn * problem.f_obs[inside]).sum() / max((drawn**2).sum(), 1e-12)
+    return hkl, k * at(hkl)
+
+
+def _build(
+    f: Tensor, hkl: Hkl, f_map: NDArray[np.complex128], problem: FillProblem
+) -> tuple[Structure | None, float, float]:
+    structure, peaks = atoms_from_peaks(f, problem.cell, problem.symmetry, problem.contents)
+    if len(peaks.height) == 0:
+        return None, float("nan"), float("nan")
+    return refine(structure, problem.measured.hkl, problem.f_obs, hkl, f_map)
