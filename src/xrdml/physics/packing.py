@@ -1,0 +1,154 @@
+"""Packing rigid molecules into crystals: many at once, on any device.
+
+A crystal starts large and is compressed to its final volume while orientations, positions and the
+shape of the cell give way to the overlaps of neighbouring molecules.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from xrdml.physics.contacts import closest_distance, touching_distance
+from xrdml.physics.neighbors import Pose, RigidCrystals, Rows, find_rows, overlaps
+
+STEPS = 220
+REBUILD = 18
+"""Steps between two searches for neighbours."""
+SKIN = 1.2
+"""Å that a pair may come nearer between two searches."""
+START = 1.8
+"""First volume / final volume."""
+COMPRESSION = 0.6
+"""Share of the steps that compress; the others settle at the final volume."""
+FIRST_STEPS = (0.20, 0.08, 0.12)
+"""First step sizes of centres (Å), orientations (radians) and cells (Å)."""
+LAST_STEP = 0.03
+"""Last step size / first step size."""
+STEEPEST = 0.5
+"""Largest cosine of a cell angle: 60–120°."""
+
+
+def energy(bodies: RigidCrystals, pose: Pose, rows: Rows) -> Tensor:
+    """Σ (r² − d²)² in Å⁴ over the pairs of atoms nearer than their touching distance r, (C,)."""
+    of_rows = torch.relu(overlaps(bodies, pose, rows)[0]).square().sum((1, 2)) * rows.weight
+    return pose.cell.new_zeros(len(pose.cell)).index_add_(0, rows.crystal, of_rows)
+
+
+def gradient(bodies: RigidCrystals, pose: Pose, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+    """Derivatives of :func:`energy` by the Cartesian centres of the bodies (P, 3), by rotation vectors
+    (P, 3), and by the orthogonalisation matrices at fixed fractional coordinates (C, 3, 3)."""
+    u, first, second = overlaps(bodies, pose, rows)
+    u.relu_()
+    one = torch.ones_like(first[..., :1])
+    on_first = u @ torch.cat([second, one], 2)
+    on_second = u.transpose(1, 2) @ torch.cat([first, one], 2)
+    scale = -4 * rows.weight[:, None, None]
+    force = scale * (on_first[..., 3:] * first - on_first[..., :3])
+    back = scale * (on_second[..., :3] - on_second[..., 3:] * second) * rows.sign[:, None]
+
+    whole = force.sum(1)
+    by_fraction = torch.einsum("kij,ki->kj", pose.cell[rows.crystal], whole)
+    center = torch.zeros_like(pose.center)
+    center.index_add_(0, rows.p, by_fraction).index_add_(0, rows.q, -rows.sign * by_fraction)
+    inverse = torch.linalg.inv(pose.cell)[bodies.crystal]
+    center = torch.einsum("pji,pj->pi", inverse, center)
+
+    # Torques are the antisymmetric parts of Σ x ⊗ force.
+    placed = bodies.atoms @ pose.rotation.transpose(1, 2)
+    moment = torch.zeros_like(pose.rotation)
+    moment.index_add_(0, rows.p, placed[rows.p].transpose(1, 2) @ force)
+    moment.index_add_(0, rows.q, placed[rows.q].transpose(1, 2) @ back, alpha=-1)
+    rotation = (moment - moment.transpose(1, 2))[:, (1, 2, 0), (2, 0, 1)]
+
+    cell = torch.zeros_like(pose.cell)
+    cell.index_add_(0, rows.crystal, whole[:, :, None] * rows.offset(pose)[:, None])
+    return center, rotation, cell * bodies.free
+
+
+class _Adam:
+    """D. P. Kingma and J. Ba, arXiv:1412.6980, each crystal for itself: one scale for all of a tensor's
+    components keeps the direction."""
+
+    def __init__(self, beta1: float = 0.85, beta2: float = 0.95):
+        self.betas = (beta1, beta2)
+        self.mean: Tensor | float = 0.0
+        self.square: Tensor | float = 0.0
+        self.step = 0
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        b1, b2 = self.betas
+        self.step += 1
+        size = gradient.flatten(1).square().sum(1).view(-1, *[1] * (gradient.dim() - 1))
+        self.mean = b1 * self.mean + (1 - b1) * gradient
+        self.square = b2 * self.square + (1 - b2) * size
+        mean = self.mean / (1 - b1**self.step)
+        return mean / (self.square / (1 - b2**self.step) + 1e-8).sqrt()
+
+
+def pack(bodies: RigidCrystals, start: Pose, volume: Tensor) -> Pose:
+    """Compress crystals to `volume` (C,) in Å³ from random starts; the shape of `start.cell` counts, not
+    its size."""
+    touching = touching_distance().to(start.cell.device)
+    pose = replace(start, cell=_scaled(start.cell, volume * START))
+    rows = find_rows(bodies, pose, touching, SKIN)
+    optimisers = [_Adam() for _ in range(3)]
+    for step in range(STEPS):
+        if step and step % REBUILD == 0:
+            pose = replace(pose, rotation=_orthonormal(pose.rotation))
+            rows = find_rows(bodies, pose, touching, SKIN)
+        slopes = gradient(bodies, pose, rows)
+        done = step / (STEPS - 1)
+        size = LAST_STEP ** (max(0.0, done - COMPRESSION / 2) / (1 - COMPRESSION / 2))
+        move, turn, strain = (
+            optimiser(slope) * -scale * size
+            for optimiser, slope, scale in zip(optimisers, slopes, FIRST_STEPS, strict=True)
+        )
+        share = max(0.0, 1 - (done / COMPRESSION))
+        cell = _scaled(_upright(pose.cell + strain), volume * START**share)
+        move = torch.einsum("pij,pj->pi", torch.linalg.inv(pose.cell)[bodies.crystal], move)
+        pose = Pose(cell, _small_rotation(turn) @ pose.rotation, pose.center + move)
+    return replace(pose, rotation=_orthonormal(pose.rotation))
+
+
+def bad_contacts(bodies: RigidCrystals, pose: Pose) -> Tensor:
+    """Pairs of atoms of each crystal that are too close, (C,)."""
+    rows = find_rows(bodies, pose, closest_distance().to(pose.cell.device), 0.0)
+    bad = (overlaps(bodies, pose, rows)[0] > 0).sum((1, 2))
+    return torch.zeros(len(pose.cell), dtype=bad.dtype, device=bad.device).index_add_(0, rows.crystal, bad)
+
+
+def _scaled(cell: Tensor, volume: Tensor) -> Tensor:
+    return cell * (volume / torch.linalg.det(cell)).abs().pow(1 / 3)[:, None, None]
+
+
+def _upright(cell: Tensor) -> Tensor:
+    """Hold the angles of cells between 60 and 120°, roughly where triclinic."""
+    a, b, c = cell[:, 0, 0], cell[:, 1, 1], cell[:, 2, 2]
+    slope = STEEPEST / math.sqrt(1 - STEEPEST**2)
+    out = cell.clone()
+    out[:, 0, 1] = cell[:, 0, 1].clamp(-slope * b, slope * b)
+    out[:, 0, 2] = cell[:, 0, 2].clamp(-slope * c, slope * c)
+    out[:, 1, 2] = cell[:, 1, 2].clamp(-slope * c, slope * c)
+    return out
+
+
+def _small_rotation(vector: Tensor) -> Tensor:
+    """Rotation matrices (P, 3, 3) close to those of small rotation vectors in radians (P, 3): Cayley's map."""
+    half = vector / 2
+    x, y, z = half.unbind(1)
+    zero = torch.zeros_like(x)
+    k = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).view(-1, 3, 3)
+    scale = 2 / (1 + half.square().sum(1))
+    return torch.eye(3, dtype=k.dtype, device=k.device) + scale[:, None, None] * (k + k @ k)
+
+
+def _orthonormal(rotation: Tensor) -> Tensor:
+    """Remove what rounding added to rotation matrices."""
+    x = torch.nn.functional.normalize(rotation[:, 0], dim=1)
+    y = rotation[:, 1] - (rotation[:, 1] * x).sum(1, keepdim=True) * x
+    y = torch.nn.functional.normalize(y, dim=1)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], 1)
