@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
 
     from omegaconf import OmegaConf
 
+    from xrdml.data.structures import read_structures
     from xrdml.evaluate.compare import TestConfig, compare, counted
     from xrdml.evaluate.known import known_crystals
-    from xrdml.evaluate.sources import read_structures
     from xrdml.infer.choose import load_predictor
     from xrdml.training.config import load_config
 

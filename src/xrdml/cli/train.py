@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 GROUPS = ("model", "data", "trainer", "logger", "experiment")
+PRIOR = "model=density_prior"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "  run.dir=DIR               instead of runs/<model>/<date-time>",
             "  ckpt=last                 go on with run.dir, or with the newest run of this model",
             "  export=weights/NAME       write the final weights there",
+            "",
+            f"{PRIOR} is trained on maps, not on tensors; its options are in configs/prior.yaml:",
+            "  data.paths=[FILE.h5,FOLDER]  crystals as coordinates, and folders of CIFs",
+            "  trainer.max_steps=20000      init=NAME begins from weights",
         ]
     )
     parser.add_argument(
@@ -35,7 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from xrdml.training.config import load_config
-    from xrdml.training.fit import fit
 
-    fit(load_config(args.overrides))
+    if PRIOR in args.overrides:
+        from xrdml.training.fit_prior import PriorConfig, fit_prior
+
+        words = [word for word in args.overrides if word != PRIOR]
+        fit_prior(load_config(words, "prior", PriorConfig))
+    else:
+        from xrdml.training.fit import fit
+
+        fit(load_config(args.overrides))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +120,7 @@ def random_phases(shape: Sequence[int], generator: torch.Generator) -> Tensor:
 class NoisyBatch:
     """A batch to denoise: map (B, 1, X, Y, Z), conditions (B, 8) and true map (B, X, Y, Z).
 
-    The maps are scaled so that the map of the measured |F| has variance 1.
+    The input has variance 1; the true map is scaled so that its part to d_limit has.
     """
 
     map: Tensor
@@ -128,13 +128,31 @@ class NoisyBatch:
     target: Tensor
 
 
+@dataclass(frozen=True)
+class Source:
+    """Crystals that are drawn together.
+
+    Attributes
+    ----------
+    crystals
+        Any grids.
+    share
+        How much of the batches come from here, relative to the other sources.
+    """
+
+    crystals: Sequence[DensityCrystal]
+    share: float = 1.0
+
+
 class NoisyDensities:
-    """Endless batches of crystals of one grid shape each, with phase errors as met in phasing.
+    """Batches of crystals of one grid shape each, with phase errors as met in phasing.
+
+    Batch i is a pure function of (seed, i), so a run can be resumed at any batch.
 
     Parameters
     ----------
-    crystals
-        To draw from, in proportion to their numbers for each shape.
+    sources
+        To draw from, by their shares.
     points
         Grid points of a batch: the number of crystals in it follows.
     d_limits
@@ -143,74 +161,83 @@ class NoisyDensities:
 
     def __init__(
         self,
-        crystals: Sequence[DensityCrystal],
+        sources: Sequence[Source],
         points: int = 40_000,
         d_limits: tuple[float, float] = (1.2, 2.1),
         seed: int = 0,
     ):
-        self.points, self.d_limits = points, d_limits
-        self._rng = np.random.default_rng(seed)
-        self._generator = torch.Generator().manual_seed(seed)
-        self._shapes: dict[tuple[int, ...], list[DensityCrystal]] = defaultdict(list)
-        for crystal in crystals:
-            sorted_axes = np.argsort(crystal.shape, kind="stable").tolist()
-            self._shapes[tuple(sorted(crystal.shape))].append(crystal.permuted(sorted_axes))
-        self._keys = list(self._shapes)
-        self._weights = np.array([len(self._shapes[k]) for k in self._keys], dtype=float)
-        self._weights /= self._weights.sum()
+        self.points, self.d_limits, self.seed = points, d_limits, seed
+        self._share = np.array([s.share for s in sources]) / sum(s.share for s in sources)
+        # By grid with its axes in rising order: crystals that differ in that order alone can share a batch.
+        self._pools: list[dict[tuple[int, ...], list[DensityCrystal]]] = []
+        for source in sources:
+            pools: dict[tuple[int, ...], list[DensityCrystal]] = defaultdict(list)
+            for crystal in source.crystals:
+                order = np.argsort(crystal.shape, kind="stable").tolist()
+                pools[tuple(sorted(crystal.shape))].append(crystal.permuted(order))
+            self._pools.append(pools)
 
-    def __iter__(self) -> Iterator[NoisyBatch]:
-        while True:
-            yield self.draw()
-
-    def draw(self) -> NoisyBatch:
-        """The next batch."""
-        rng = self._rng
-        key = self._keys[rng.choice(len(self._keys), p=self._weights)]
-        pool = self._shapes[key]
-        n = max(2, round(self.points / math.prod(key)))
+    def draw(self, i: int) -> NoisyBatch:
+        """Batch i."""
+        rng = np.random.default_rng((self.seed, i))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        pools = self._pools[rng.choice(len(self._pools), p=self._share)]
+        shapes, counts = list(pools), np.array([len(p) for p in pools.values()])
+        shape = shapes[rng.choice(len(shapes), p=counts / counts.sum())]
+        n = max(2, round(self.points / math.prod(shape)))
         axes = rng.permutation(3).tolist()
-        chosen = [pool[i].permuted(axes) for i in rng.integers(len(pool), size=n)]
+        chosen = [pools[shape][k].permuted(axes) for k in rng.integers(len(pools[shape]), size=n)]
         f = torch.from_numpy(np.stack([c.f for c in chosen]))
         inverse_d2 = torch.from_numpy(np.stack([c.inverse_d2 for c in chosen]))
         if rng.random() < 0.5:
             f = f.conj().resolve_conj()
         level = torch.from_numpy(rng.random(n)).float()
         d_limit = torch.from_numpy(rng.uniform(*self.d_limits, n)).float()
-        return self.corrupt(f, inverse_d2, level, d_limit, [c.cell for c in chosen])
+        return corrupt(f, inverse_d2, level, d_limit, [c.cell for c in chosen], generator)
 
-    def corrupt(
-        self, f: Tensor, inverse_d2: Tensor, level: Tensor, d_limit: Tensor, cells: Sequence[Cell]
-    ) -> NoisyBatch:
-        """Cut at d_limit, leave some reflections out, and mix true phases with random ones.
 
-        The mixed phase is that of (1 − t)·e^{iφ} + t·e^{iψ} with random ψ. The level t is the same
-        for all reflections of one crystal or, in half of them, rises or falls with resolution
-        around its mean, as it does while a structure emerges.
-        """
-        n, gen = len(f), self._generator
-        column = (n, 1, 1, 1)
-        limit = d_limit.view(column) ** -2
-        measured = inverse_d2 <= limit
-        # Behind the beam stop and in gaps: nothing below a random angle, and a few at random.
-        lowest = torch.rand(column, generator=gen) * 0.02 * (torch.rand(column, generator=gen) < 0.3)
-        lost = torch.rand(f.shape, generator=gen) < 0.08 * torch.rand(column, generator=gen)
-        lost = lost | _mates(lost)
-        measured = measured & (inverse_d2 >= lowest) & ~lost
+def corrupt(
+    f: Tensor,
+    inverse_d2: Tensor,
+    level: Tensor,
+    d_limit: Tensor,
+    cells: Sequence[Cell],
+    generator: torch.Generator,
+) -> NoisyBatch:
+    """Cut at d_limit, leave some reflections out, and mix true phases with random ones.
 
-        tilt = torch.randn(column, generator=gen) * 0.3 * (torch.rand(column, generator=gen) < 0.5)
-        place = (inverse_d2.clamp_max(1e3) / limit).sqrt() - 0.75
-        t = (level.view(column) + tilt * place).clamp(0, 1)
-        true = f / f.abs().clamp_min(1e-12)
-        mixed = (1 - t) * true + t * random_phases(f.shape, gen)
-        amplitude = torch.where(measured, f.abs(), torch.zeros(()))
-        noisy = amplitude * mixed / mixed.abs().clamp_min(1e-12)
-        scale = (math.prod(f.shape[1:]) / (amplitude**2).sum((1, 2, 3), keepdim=True)).sqrt()
-        return NoisyBatch(
-            to_density(noisy * scale)[:, None],
-            conditions(level, d_limit, cells, f.shape[1:]),
-            to_density(f * scale),
-        )
+    The mixed phase is that of (1 − t)·e^{iφ} + t·e^{iψ} with random ψ. The level t is the same
+    for all reflections of one crystal or, in half of them, rises or falls with resolution
+    around its mean, as it does while a structure emerges. Amplitudes are off by 3 % and, because
+    reflecting moves them as well, by up to half of t more.
+    """
+    n, gen = len(f), generator
+    column = (n, 1, 1, 1)
+    limit = d_limit.view(column) ** -2
+    measured = inverse_d2 <= limit
+    # Behind the beam stop and in gaps: nothing below a random angle, and a few at random.
+    lowest = torch.rand(column, generator=gen) * 0.02 * (torch.rand(column, generator=gen) < 0.3)
+    lost = torch.rand(f.shape, generator=gen) < 0.08 * torch.rand(column, generator=gen)
+    lost = lost | _mates(lost)
+    measured = measured & (inverse_d2 >= lowest) & ~lost
+
+    tilt = torch.randn(column, generator=gen) * 0.3 * (torch.rand(column, generator=gen) < 0.5)
+    place = (inverse_d2.clamp_max(1e3) / limit).sqrt() - 0.75
+    t = (level.view(column) + tilt * place).clamp(0, 1)
+    true = f / f.abs().clamp_min(1e-12)
+    mixed = (1 - t) * true + t * random_phases(f.shape, gen)
+    amplitude = torch.where(measured, f.abs(), torch.zeros(()))
+    spread = 0.03 + 0.5 * t * torch.rand(column, generator=gen)
+    jitter = to_structure_factors(torch.randn(f.shape, generator=gen)).abs() ** 2 - 1  # mean 0, same at −h
+    noisy = amplitude * (1 + spread * jitter).clamp(0, 3) * mixed / mixed.abs().clamp_min(1e-12)
+    points = math.prod(f.shape[1:])
+    scale = (points / noisy.abs().square().sum((1, 2, 3), keepdim=True).clamp_min(1e-12)).sqrt()
+    truth = (points / amplitude.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-12)).sqrt()
+    return NoisyBatch(
+        to_density(noisy * scale)[:, None],
+        conditions(level, d_limit, cells, f.shape[1:]),
+        to_density(f * truth),
+    )
 
 
 def _mates(grid: Tensor) -> Tensor:

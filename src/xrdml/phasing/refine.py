@@ -75,7 +75,7 @@ def refine(
         value.backward()
         return value
 
-    optimiser.step(loss)  # type: ignore[arg-type]
+    optimiser.step(loss)
     with torch.no_grad():
         fc, _, k = calculated()
         r1 = float((fo - k * fc.abs()).abs().sum() / fo.sum())

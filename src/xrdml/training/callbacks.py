@@ -13,6 +13,9 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
+from xrdml.data import keys
+from xrdml.data.density import NoisyBatch
+
 LAST = "last.ckpt"
 
 
@@ -65,6 +68,10 @@ class SaveLast(Callback):
         self._save(trainer)
 
 
+def _crystals(batch: Any) -> int:
+    return len(batch.map) if isinstance(batch, NoisyBatch) else len(batch[keys.CELL])
+
+
 class PlainProgress(Callback):
     """One line every `seconds` and after every validation, for logs and pipes."""
 
@@ -79,7 +86,7 @@ class PlainProgress(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, _out: Any, batch: Any, i: int
     ) -> None:
-        self._samples += len(batch["cell"]) * trainer.world_size
+        self._samples += _crystals(batch) * trainer.world_size
         if time.monotonic() - self._printed > self.seconds:
             self._print(trainer, "train", f"batch {i + 1}/{trainer.num_training_batches}")
 
@@ -101,12 +108,12 @@ class PlainProgress(Callback):
         )
 
 
-def best_checkpoint(folder: Path) -> ModelCheckpoint:
-    """Keeps the checkpoint with the smallest R_ext on the validation crystals."""
+def best_checkpoint(folder: Path, monitor: str) -> ModelCheckpoint:
+    """Keeps the checkpoint with the smallest value on the validation crystals."""
     return ModelCheckpoint(
         dirpath=folder,
         filename="best",
-        monitor="val/R_ext",
+        monitor=monitor,
         mode="min",
         save_top_k=1,
         enable_version_counter=False,

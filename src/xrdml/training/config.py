@@ -16,7 +16,11 @@ from xrdml.errors import UserError
 from xrdml.shipped import shipped_folders
 from xrdml.training.schema import TrainConfig
 
-GROUPS = {"train": ("model", "data", "trainer", "logger", "experiment"), "test": ()}
+GROUPS = {
+    "train": ("model", "data", "trainer", "logger", "experiment"),
+    "test": (),
+    "prior": ("trainer", "logger"),
+}
 """Groups of choices of each command: folders of configs/."""
 _PLAIN_VALUE = re.compile(r"[\w./+\-:@%]*|[\[{'\"].*|.*\$\{.*", re.DOTALL)
 

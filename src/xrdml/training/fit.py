@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
@@ -37,8 +37,8 @@ def fit(config: DictConfig) -> Path:
         Anything in the configuration or the files it names that cannot be used.
     """
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    _quiet()
-    folder, checkpoint = _where(plain)
+    quiet()
+    folder, checkpoint = where(plain)
     if plain["trainer"]["threads"]:
         torch.set_num_threads(plain["trainer"]["threads"])
     L.seed_everything(plain["seed"], workers=True, verbose=False)
@@ -46,10 +46,10 @@ def fit(config: DictConfig) -> Path:
     data = CrystalDataModule(plain["data"], plain["seed"])
     data.setup()
     if checkpoint:
-        _check_resumable(checkpoint, plain["model"])
-    _make(folder)
+        check_resumable(checkpoint, plain["model"])
+    make_folder(folder)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-    trainer = _trainer(plain, folder)
+    trainer = make_trainer(plain, folder, best_checkpoint(folder, "val/R_ext"))
     if trainer.is_global_zero:
         n_train, n_val = len(data.parts["train"]), len(data.parts["val"])
         print(
@@ -58,11 +58,7 @@ def fit(config: DictConfig) -> Path:
             + (", resumed" if checkpoint else ""),
             flush=True,
         )
-    try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:
-        # Lightning's answer to Ctrl-C; the command line has its own.
-        raise KeyboardInterrupt from None
+    run(trainer, module, data, checkpoint)
     if plain["export"] and trainer.is_global_zero:
         best = folder / "best.ckpt"
         found = export_weights(plain["export"], best if best.is_file() else folder / LAST, data, plain)
@@ -70,7 +66,18 @@ def fit(config: DictConfig) -> Path:
     return folder
 
 
-def _quiet() -> None:
+def run(
+    trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None
+) -> None:
+    """Train; Ctrl-C is a KeyboardInterrupt."""
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        # Lightning's answer to Ctrl-C; the command line has its own.
+        raise KeyboardInterrupt from None
+
+
+def quiet() -> None:
     """Keep what concerns the user: our lines and real warnings."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -86,7 +93,7 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", f".*{text}.*")
 
 
-def _where(config: dict[str, Any]) -> tuple[Path, Path | None]:
+def where(config: dict[str, Any]) -> tuple[Path, Path | None]:
     """The folder of the run, and the checkpoint to go on from."""
     chosen, ckpt = config["run"]["dir"], config["ckpt"]
     mine = RUNS / config["model"]["name"]
@@ -110,7 +117,7 @@ def _where(config: dict[str, Any]) -> tuple[Path, Path | None]:
     return found[-1].parent, found[-1]
 
 
-def _check_resumable(path: Path, model: dict[str, Any]) -> None:
+def check_resumable(path: Path, model: dict[str, Any]) -> None:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         before = stored["hyper_parameters"]["model"]
@@ -125,14 +132,21 @@ def _check_resumable(path: Path, model: dict[str, Any]) -> None:
         )
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make this folder ({error.strerror}); give run.dir=", path=folder) from None
 
 
-def _trainer(config: dict[str, Any], folder: Path) -> L.Trainer:
+def make_trainer(config: dict[str, Any], folder: Path, best: Callback, **options: Any) -> L.Trainer:
+    """The trainer of a configuration; `best` keeps the best checkpoint.
+
+    Raises
+    ------
+    UserError
+        A device that is not there, or a name that Lightning does not know.
+    """
     t, files = dict(config["trainer"]), config["logger"]
     minutes, _ = t.pop("save_minutes"), t.pop("threads")
     # Each start logs into a folder of its own: the CSV logger empties one that exists.
@@ -146,10 +160,11 @@ def _trainer(config: dict[str, Any], folder: Path) -> L.Trainer:
     try:
         return L.Trainer(
             **t,
+            **options,
             default_root_dir=folder,
             logger=loggers,
             log_every_n_steps=files["every_n_steps"],
-            callbacks=[best_checkpoint(folder), SaveLast(folder, minutes), shown],
+            callbacks=[best, SaveLast(folder, minutes), shown],
             enable_model_summary=False,
             enable_progress_bar=isinstance(shown, ProgressBar),
             num_sanity_val_steps=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from xrdml.crystal.cif import read_structure
@@ -20,7 +21,8 @@ def read_structures(path: Path, subset: str = "all", limit: int | None = None) -
     """Named structures of a dataset file, or of a folder of CIFs.
 
     A folder may hold, or lie beside, a ``structures.csv`` with columns ``id`` and ``family_id``:
-    then ``train`` and ``test`` never share a family. Elsewhere every fifth crystal is test.
+    then ``train`` and ``test`` never share a family, and the families of crystals in a
+    ``measured.csv`` are test. Elsewhere every fifth crystal is test.
 
     Parameters
     ----------
@@ -57,10 +59,10 @@ def _chosen(group: int, subset: str) -> bool:
     return subset == "all" or (group % FOLDS == 0) == (subset == "test")
 
 
-def _from_folder(folder: Path, subset: str):
-    families = _families(folder)
+def _from_folder(folder: Path, subset: str) -> Iterator[tuple[str, Structure]]:
+    groups = _groups(folder)
     for position, path in enumerate(sorted(folder.glob("*.cif"))):
-        if not _chosen(families.get(path.stem, position), subset):
+        if not _chosen(groups.get(path.stem, position), subset):
             continue
         try:
             yield path.stem, read_structure(path)
@@ -68,9 +70,16 @@ def _from_folder(folder: Path, subset: str):
             log.warning("left out: %s", error)
 
 
-def _families(folder: Path) -> dict[str, int]:
-    for table in (folder / "structures.csv", folder.parent / "structures.csv"):
-        if table.is_file():
-            with table.open(encoding="utf-8", newline="") as file:
-                return {row["id"]: int(row["family_id"]) for row in csv.DictReader(file)}
+def _groups(folder: Path) -> dict[str, int]:
+    """The family of each crystal; 0, which is test, for families of which intensities were measured."""
+    families = {name: int(row["family_id"]) for name, row in _table(folder, "structures.csv").items()}
+    measured = {families[name] for name in _table(folder, "measured.csv") if name in families}
+    return {name: 0 if family in measured else family for name, family in families.items()}
+
+
+def _table(folder: Path, name: str) -> dict[str, dict[str, str]]:
+    for path in (folder / name, folder.parent / name):
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as file:
+                return {row["id"]: row for row in csv.DictReader(file)}
     return {}
