@@ -1,8 +1,9 @@
-"""Relaxed-reflect-reflect between measured amplitudes and what the density prior believes in.
+"""Iterations between measured amplitudes and what is believed about densities.
 
-Elser (2018), SIAM J. Imaging Sci. 11, 2429: x ← x + β (P_A(2 P_B(x) − x) − P_B(x)). Here P_B is one
-application of the prior, P_A gives known reflections their measured amplitude, and x is the map's
-structure factors to d_limit.
+x is the map's structure factors to d_limit. P_A gives known reflections their measured amplitude; P_B
+is what is believed: one application of the density prior, or a classical modification
+(:mod:`xrdml.phasing.charge_flipping`). Plain iteration is x ← P_A(P_B(x)); relaxed-reflect-reflect is
+x ← x + β (P_A(2 P_B(x) − x) − P_B(x)): Elser (2018), SIAM J. Imaging Sci. 11, 2429.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Schedule:
     Attributes
     ----------
     iterations
-        Applications of the prior.
+        Applications of P_B.
     beta
         Relaxation.
     plain
@@ -41,9 +42,9 @@ class Schedule:
     level_end: float = 0.15
 
     def level(self, u: float) -> float:
-        return max(
-            self.level_end, self.level_start + (self.level_end - self.level_start) * u / (1 - self.plain)
-        )
+        """Error level after the share u of the iterations."""
+        fallen = min(1.0, u / max(1 - self.plain, 1e-9))
+        return self.level_start + (self.level_end - self.level_start) * fallen
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Attempts:
     Attributes
     ----------
     f
-        Structure factors to `D_HIGH` that the prior drew last, scaled to the data, (B, X, Y, Z).
+        Structure factors that P_B gave last, scaled to the data, (B, X, Y, Z).
     r_known, r_free
         R between measured and drawn amplitudes, over the reflections used and over those left
         out, (B,).
@@ -62,6 +63,10 @@ class Attempts:
     f: Tensor
     r_known: Tensor
     r_free: Tensor
+
+
+Projection = Callable[[Tensor, float], Tensor]
+"""P_B: F (B, X, Y, Z) and the error level supposed in them → F."""
 
 
 class Prior:
@@ -79,12 +84,16 @@ class Prior:
         density = to_density(f)
         scale = density.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
         drawn = self._network((density / scale)[:, None], told).float()
-        out = to_structure_factors(drawn) * s.drawn
-        a = s.amplitude * s.known
-        k = (a * out.abs()).sum((1, 2, 3), keepdim=True) / (out.abs().square() * s.known).sum(
-            (1, 2, 3), keepdim=True
-        ).clamp_min(1e-12)
-        return k * out
+        return fitted(to_structure_factors(drawn) * s.drawn, s)
+
+
+def fitted(f: Tensor, sphere: MeasuredSphere) -> Tensor:
+    """F (B, X, Y, Z) on the scale that fits the known amplitudes best, by least squares."""
+    size = f.abs() * sphere.known
+    k = (sphere.amplitude * size).sum((1, 2, 3), keepdim=True) / size.square().sum(
+        (1, 2, 3), keepdim=True
+    ).clamp_min(1e-12)
+    return k * f
 
 
 def with_amplitudes(f: Tensor, sphere: MeasuredSphere) -> Tensor:
@@ -93,9 +102,57 @@ def with_amplitudes(f: Tensor, sphere: MeasuredSphere) -> Tensor:
 
 
 def residual(f: Tensor, sphere: MeasuredSphere, chosen: Tensor) -> Tensor:
-    """R = Σ| |Fo| − k|F| | / Σ|Fo| over `chosen`, (B, X, Y, Z) → (B,), k by the known ones."""
+    """R = Σ| |Fo| − |F| | / Σ|Fo| over `chosen`, (B, X, Y, Z) → (B,), F as scaled by :func:`fitted`."""
     a = sphere.amplitude * chosen
     return ((f.abs() - sphere.amplitude).abs() * chosen).sum((1, 2, 3)) / a.sum().clamp_min(1e-12)
+
+
+def random_start(sphere: MeasuredSphere, starts: int, seed: int) -> Tensor:
+    """Measured amplitudes with random phases, (B, X, Y, Z)."""
+    generator = torch.Generator().manual_seed(seed)
+    phases = random_phases((starts, *sphere.shape), generator).to(sphere.amplitude.device)
+    return with_amplitudes(phases, sphere) * (sphere.known | sphere.floating)
+
+
+@torch.no_grad()
+def iterate(
+    projection: Projection,
+    sphere: MeasuredSphere,
+    x: Tensor,
+    schedule: Schedule,
+    report: Callable[[int, Tensor], None] | None = None,
+) -> Tensor:
+    """Run the schedule from x (B, X, Y, Z): relaxed-reflect-reflect, then plain iteration.
+
+    Parameters
+    ----------
+    projection
+        P_B.
+    report
+        Called after every iteration with its number and R over the known reflections, (B,).
+
+    Returns
+    -------
+    x
+        After the last iteration, (B, X, Y, Z).
+    """
+    inside = sphere.known | sphere.floating
+    for i in range(schedule.iterations):
+        u = i / schedule.iterations
+        p = projection(x, schedule.level(u))
+        if u < 1 - schedule.plain:
+            x = (x + schedule.beta * (with_amplitudes(2 * p - x, sphere) - p)) * inside
+        else:
+            x = with_amplitudes(p, sphere) * inside
+        if report is not None:
+            report(i, residual(fitted(p, sphere), sphere, sphere.known))
+    return x
+
+
+def finish(projection: Projection, sphere: MeasuredSphere, x: Tensor, level: float) -> Attempts:
+    """One last P_B, and how well it fits."""
+    p = fitted(projection(x, level), sphere)
+    return Attempts(p, residual(p, sphere, sphere.known), residual(p, sphere, sphere.free))
 
 
 @torch.no_grad()
@@ -107,7 +164,7 @@ def relaxed_reflect_reflect(
     seed: int = 0,
     report: Callable[[int, Tensor], None] | None = None,
 ) -> Attempts:
-    """Run a batch of attempts from random phases.
+    """Run a batch of attempts from random phases with the density prior as P_B.
 
     Parameters
     ----------
@@ -118,21 +175,8 @@ def relaxed_reflect_reflect(
     """
     schedule = schedule or Schedule()
     prior = Prior(network, sphere)
-    generator = torch.Generator().manual_seed(seed)
-    device = sphere.amplitude.device
-    inside = sphere.known | sphere.floating
-    x = with_amplitudes(random_phases((starts, *sphere.shape), generator).to(device), sphere) * inside
-    for i in range(schedule.iterations):
-        u = i / schedule.iterations
-        p = prior(x, schedule.level(u))
-        if u < 1 - schedule.plain:
-            x = (x + schedule.beta * (with_amplitudes(2 * p - x, sphere) - p)) * inside
-        else:
-            x = with_amplitudes(p, sphere) * inside
-        if report is not None:
-            report(i, residual(p, sphere, sphere.known))
-    p = prior(x, schedule.level_end)
-    return Attempts(p, residual(p, sphere, sphere.known), residual(p, sphere, sphere.free))
+    x = iterate(prior, sphere, random_start(sphere, starts, seed), schedule, report)
+    return finish(prior, sphere, x, schedule.level_end)
 
 
 def map_correlation(f_true: Tensor, f: Tensor, chosen: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class MeasuredSphere:
     floating
         Reflections to d_limit that do not constrain it, because they were not measured or are free.
     drawn
-        Reflections to `D_HIGH`, which the density is drawn from.
+        Reflections which the density is drawn from.
     """
 
     cell: Cell
@@ -66,6 +66,8 @@ def measured_sphere(
     d_limit: float,
     free_fraction: float = 0.05,
     seed: int = 0,
+    d_drawn: float = D_HIGH,
+    spacing: float = 0.5,
 ) -> MeasuredSphere:
     """Expand unique amplitudes to the whole sphere.
 
@@ -76,16 +78,20 @@ def measured_sphere(
         beyond `d_limit` is ignored.
     free_fraction
         Share of the unique reflections that is left out, at random by `seed`.
+    d_drawn
+        Resolution of the density, Å; data beyond it are ignored.
+    spacing
+        Of the grid, Å.
     """
     inside = inverse_d_squared(cell, hkl) <= d_limit**-2 * (1 + 1e-6)
     hkl, f = hkl[inside], np.asarray(f, dtype=np.float32)[inside]
-    shape = fft_shape(cell)
+    shape = fft_shape(cell, spacing)
     left_out = np.random.default_rng(seed).random(len(hkl)) < free_fraction
     sphere = expand_to_p1(hkl, symmetry)
     amplitude = to_fft_grid(shape, sphere.hkl, f[sphere.source])
     measured = to_fft_grid(shape, sphere.hkl, np.ones(len(sphere.hkl), bool))
     free = to_fft_grid(shape, sphere.hkl, left_out[sphere.source])
-    indices, drawn = fft_indices(cell, shape, D_HIGH)
+    indices, drawn = fft_indices(cell, shape, d_drawn)
     flat = indices.reshape(-1, 3)
     inverse_d2 = inverse_d_squared(cell, flat)
     within = (inverse_d2 <= d_limit**-2 * (1 + 1e-6)).reshape(shape) & drawn
