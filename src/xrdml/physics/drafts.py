@@ -1,0 +1,169 @@
+"""What a random molecular crystal is to hold, and where its packing starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xrdml.crystal.cell import orthogonalization
+from xrdml.crystal.molecule_library import Molecule
+from xrdml.crystal.symmetry import Symmetry, symmetry
+from xrdml.errors import UserError
+from xrdml.physics.contacts import atom_kinds, atom_volumes
+from xrdml.physics.neighbors import Pose, RigidCrystals
+
+SPACE_GROUPS = {
+    "P 1 21/c 1": 0.36, "P -1": 0.20, "P 21 21 21": 0.13, "P 1 21 1": 0.12, "C 1 2/c 1": 0.07,
+    "P b c a": 0.04, "P n a 21": 0.03, "C 1 2 1": 0.03, "P 1": 0.02,
+}  # fmt: skip
+"""Relative frequencies, about those of organic crystals."""
+
+AXIS_SPREAD = 0.6
+"""Spread of ln(axis) at the start; compression brings it down to that of published crystals."""
+BETA, TRICLINIC_SPREAD, TRICLINIC = (90.0, 115.0), 10.0, (65.0, 115.0)
+VOLUME_FACTOR, VOLUME_SPREAD = 0.985, 0.045
+"""Volume / Σ volumes of the atoms: median, and spread of the logarithm, of 197 published crystals."""
+P_TWO_MOLECULES, P_SOLVENT = 0.10, 0.10
+
+_FREE = {
+    "triclinic": np.triu(np.ones((3, 3))),
+    "monoclinic": np.array([[1, 0, 1], [0, 1, 0], [0, 0, 1]]),
+    "orthorhombic": np.eye(3),
+}
+
+
+class Molecules(Protocol):
+    """Molecules by number, the first `n_solvents` of them solvents."""
+
+    @property
+    def n_solvents(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, i: int, /) -> Molecule: ...
+
+
+@dataclass(frozen=True)
+class MolecularOptions:
+    """Distributions of the recipe `molecular`.
+
+    Attributes
+    ----------
+    space_groups
+        {extended Hermann–Mauguin symbol: relative frequency}: triclinic, orthorhombic, or monoclinic
+        with unique axis b.
+    """
+
+    space_groups: dict[str, float] = field(default_factory=lambda: dict(SPACE_GROUPS))
+
+    def __post_init__(self) -> None:
+        for name in self.space_groups:
+            group = symmetry(name)
+            diagonal = (group.rotations * (1 - np.eye(3, dtype=int)) == 0).all()
+            along_b = (
+                group.crystal_system != "monoclinic"
+                or (group.rotations[:, 0, 0] == group.rotations[:, 2, 2]).all()
+            )
+            if not (diagonal and along_b and group.crystal_system in _FREE):
+                raise UserError(
+                    f"molecules cannot be packed in {group.name}; give triclinic or orthorhombic space groups, "
+                    "or monoclinic ones with unique axis b"
+                )
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One crystal to be packed: its space group, the molecules of its asymmetric unit, and the volume of
+    its cell in Å³."""
+
+    group: Symmetry
+    bodies: list[Molecule]
+    volume: float
+
+
+def draft(molecules: Molecules, options: MolecularOptions, rng: np.random.Generator) -> Draft:
+    """Draw the contents of a crystal."""
+    names, weights = zip(*options.space_groups.items(), strict=True)
+    group = symmetry(names[rng.choice(len(names), p=np.array(weights) / sum(weights))])
+    two, solvate = rng.random(2) < (P_TWO_MOLECULES, P_SOLVENT)
+    solvents = molecules.n_solvents
+    bodies = [molecules[int(rng.integers(solvents, len(molecules)))]] * (2 if two else 1)
+    if solvate and solvents:
+        bodies.append(molecules[int(rng.integers(solvents))])
+    numbers = torch.from_numpy(np.concatenate([body[1] for body in bodies]).astype(np.int64))
+    factor = VOLUME_FACTOR * np.exp(rng.normal(0, VOLUME_SPREAD))
+    return Draft(group, bodies, float(atom_volumes(numbers).sum()) * factor * group.order)
+
+
+def rigid_crystals(
+    drafts: Sequence[Draft], device: torch.device | str
+) -> tuple[RigidCrystals, Tensor, Tensor]:
+    """Drafts as one padded batch; with it the atomic numbers of the bodies (P, N) and the volumes (C,)."""
+    bodies = [body for d in drafts for body in d.bodies]
+    width = max(len(numbers) for _, numbers, _ in bodies)
+    numbers = np.zeros((len(bodies), width), np.int64)
+    atoms = np.zeros((len(bodies), width, 3), np.float32)
+    for k, (_, z, x) in enumerate(bodies):
+        numbers[k, : len(z)], atoms[k, : len(z)] = z, x
+    order = max(d.group.order for d in drafts)
+    signs, shifts = np.ones((2, len(drafts), order, 3), np.float32)
+    operation = np.zeros((len(drafts), order), bool)
+    for k, d in enumerate(drafts):
+        signs[k, : d.group.order] = np.diagonal(d.group.rotations, axis1=1, axis2=2)
+        shifts[k, : d.group.order] = d.group.translations
+        operation[k, : d.group.order] = True
+    free = np.stack([_FREE[d.group.crystal_system] for d in drafts])
+    crystal = np.repeat(np.arange(len(drafts)), [len(d.bodies) for d in drafts])
+
+    def tensor(array: NDArray, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.from_numpy(array).to(device, dtype)
+
+    z, x = tensor(numbers, torch.int64), tensor(atoms)
+    batch = RigidCrystals(
+        tensor(crystal, torch.int64),
+        x,
+        atom_kinds(z, x),
+        tensor(signs),
+        tensor(shifts),
+        tensor(operation, torch.bool),
+        tensor(free),
+    )
+    return batch, z, tensor(np.array([d.volume for d in drafts]))
+
+
+def random_start(
+    drafts: Sequence[Draft], rngs: Sequence[np.random.Generator], device: torch.device | str
+) -> Pose:
+    """Random orientations, positions and cell shapes, each crystal from its own generator."""
+    cells, rotations, centers = [], [], []
+    for d, rng in zip(drafts, rngs, strict=True):
+        cells.append(_cell_matrix(d.group, rng))
+        for _ in d.bodies:
+            rotations.append(_rotation(rng))
+            centers.append(rng.random(3))
+    cell, rotation, center = (
+        torch.from_numpy(np.stack(arrays)).to(device, torch.float32) for arrays in (cells, rotations, centers)
+    )
+    return Pose(cell, rotation, center)
+
+
+def _cell_matrix(group: Symmetry, rng: np.random.Generator) -> NDArray[np.float64]:
+    a, b, c = np.exp(rng.normal(0, AXIS_SPREAD, 3)).tolist()
+    alpha = beta = gamma = 90.0
+    if group.crystal_system == "monoclinic":
+        beta = rng.uniform(*BETA)
+    elif group.crystal_system == "triclinic":
+        alpha, beta, gamma = np.clip(rng.normal(90, TRICLINIC_SPREAD, 3), *TRICLINIC).tolist()
+    return orthogonalization((10 * a, 10 * b, 10 * c, alpha, beta, gamma))
+
+
+def _rotation(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Uniformly distributed, (3, 3), from a random unit quaternion."""
+    q = rng.normal(size=4)
+    w, x, y, z = q / np.linalg.norm(q)
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + 2 * w * k + 2 * k @ k
