@@ -121,6 +121,11 @@ def load_weights(name: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return config, state
 
 
+def read_config(name: str | Path) -> dict[str, Any]:
+    """The config.json of a network, by its name or folder; errors as in :func:`load_weights`."""
+    return _read_config(find_weights(name) / CONFIG)
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

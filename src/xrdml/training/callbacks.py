@@ -23,7 +23,8 @@ class SaveLast(Callback):
     """Keep one `last.ckpt`: every `minutes`, after every epoch, and on Ctrl-C or SIGTERM.
 
     The old file is replaced only when the new one is complete. A signal is obeyed after the step
-    it came in, so that the file is a whole state; a second one stops at once.
+    it came in, or after the validation that ends an epoch, so that the file is a whole state; a second
+    one stops at once.
     """
 
     def __init__(self, folder: Path, minutes: float):
@@ -56,6 +57,8 @@ class SaveLast(Callback):
         self._saved = time.monotonic()
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.is_last_batch:
+            return  # the epoch ends with a validation, which a resumed run would leave out
         # All processes take part in saving, so they must agree on when.
         agree = trainer.strategy.reduce_boolean_decision
         stop = agree(self._stop, all=False)
@@ -66,6 +69,8 @@ class SaveLast(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
         self._save(trainer)
+        if trainer.strategy.reduce_boolean_decision(self._stop, all=False):
+            raise KeyboardInterrupt
 
 
 def _crystals(batch: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from torch import Tensor
 from xrdml.data import keys
 from xrdml.data.tensors import Limits, TensorBatch
 from xrdml.training.losses import region
-from xrdml.training.network import Network, complete
 
 SHELLS = 8
 
@@ -34,7 +32,7 @@ class ErrorModel:
         self._count = np.zeros(2 * SHELLS)
 
     def update(self, completed: Tensor, batch: TensorBatch) -> None:
-        """Add a batch: `completed` is |F|/F_SCALE from :func:`complete`, (B, H, K, L)."""
+        """Add a batch: `completed` is |F|/F_SCALE as from `training.network.complete`, (B, H, K, L)."""
         mask = region(batch, "extension")
         inner = torch.tensor(self.edges[1:-1], dtype=torch.float32, device=mask.device)
         shell = torch.bucketize(batch[keys.S], inner, right=True)
@@ -77,13 +75,3 @@ def relative_error(
     """
     shell = np.searchsorted(table["s_edges"][1:-1], s, side="right")
     return np.where(centric, np.array(table["centric"])[shell], np.array(table["acentric"])[shell])
-
-
-@torch.no_grad()
-def measure_errors(network: Network, batches: Iterable[TensorBatch], limits: Limits) -> dict[str, Any]:
-    """The table of a network over validation batches."""
-    model = ErrorModel(limits)
-    network.eval()
-    for batch in batches:
-        model.update(complete(network(batch).float(), batch), batch)
-    return model.table()

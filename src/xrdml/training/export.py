@@ -15,10 +15,13 @@ import torch
 from xrdml.crystal.files import write_text
 from xrdml.data.datamodule import CrystalDataModule
 from xrdml.models.weights import CARD, save_weights
-from xrdml.training.error_model import measure_errors
+from xrdml.training.error_model import ErrorModel
 from xrdml.training.losses import r_factor
 from xrdml.training.module import FillModule
 from xrdml.training.network import Network, complete
+
+MAX_VALIDATED = 5000
+"""Validation crystals that the metrics and the error table are made from: more change no digit."""
 
 _PACKAGES = ("xrdml", "torch", "lightning", "numpy", "gemmi", "hydra-core")
 
@@ -33,8 +36,9 @@ def export_weights(
     dict
         What config.json holds.
     """
-    module = FillModule.load_from_checkpoint(checkpoint, map_location="cpu").eval()
-    batches = [data.tensors(crystals) for crystals in data.val_dataloader()]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    module = FillModule.load_from_checkpoint(checkpoint, map_location=device).eval()
+    metrics, error_model = _validate(module.network, data, device)
     described = {
         "model": dict(config["model"]),
         "data": {
@@ -46,8 +50,8 @@ def export_weights(
             "n_val": len(data.parts["val"]),
             "recipe": data.attributes,
         },
-        "metrics": _metrics(module.network, batches),
-        "error_model": measure_errors(module.network, batches, data.limits),
+        "metrics": metrics,
+        "error_model": error_model,
         "training": {key: config[key] for key in ("seed", "loss", "optimizer", "trainer")}
         | {"steps": torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]},
         "parameters": sum(p.numel() for p in module.network.parameters()),
@@ -61,15 +65,23 @@ def export_weights(
 
 
 @torch.no_grad()
-def _metrics(network: Network, batches: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean over the validation crystals of R_ext and R_all."""
-    values: dict[str, list[float]] = {"R_ext": [], "R_all": []}
-    for batch in batches:
+def _validate(
+    network: Network, data: CrystalDataModule, device: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Mean R_ext and R_all, and the error table, over the first validation crystals."""
+    errors = ErrorModel(data.limits)
+    values: dict[str, list[float]] = {"extension": [], "all": []}
+    for crystals in data.val_dataloader():
+        batch = data.tensors(crystals.to(device))
         completed = complete(network(batch).float(), batch)
-        for name, part in (("R_ext", "extension"), ("R_all", "all")):
-            values[name] += r_factor(completed, batch, part).tolist()
-    means = {name: round(sum(v) / len(v), 4) for name, v in values.items()}
-    return {"set": "validation crystals", "n": len(values["R_ext"]), **means}
+        errors.update(completed, batch)
+        for part, found in values.items():
+            found += r_factor(completed, batch, part).tolist()
+        if len(values["all"]) >= MAX_VALIDATED:
+            break
+    r_ext, r_all = (round(sum(v) / len(v), 4) for v in values.values())
+    metrics = {"set": "validation crystals", "n": len(values["all"]), "R_ext": r_ext, "R_all": r_all}
+    return metrics, errors.table()
 
 
 def versions() -> dict[str, str]:
@@ -79,10 +91,13 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The commit of the checkout that this package runs from, if it is one."""
+    checkout = Path(__file__).resolve().parents[3]
+    if not (checkout / "pyproject.toml").is_file():
+        return None  # installed, perhaps inside the repository of somebody else's project
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
+            cwd=checkout,
             capture_output=True,
             text=True,
             timeout=10,

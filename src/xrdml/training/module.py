@@ -72,19 +72,23 @@ class FillModule(L.LightningModule):
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, factor=0.5, patience=o["patience"]
             )
-            return {
-                "optimizer": optimizer,
-                "lr_scheduler": {
-                    "scheduler": plateau,
-                    "monitor": "val/loss",
-                    "frequency": self.trainer.check_val_every_n_epoch,
-                },
-            }
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val/loss"}}
         if o["schedule"] == "cosine":
             steps = int(self.trainer.estimated_stepping_batches)
             cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
         return {"optimizer": optimizer}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        # Lightning 2.6 steps a plateau after the checkpoints of an epoch are written, and not at all in
+        # an epoch that was resumed: the rate of a resumed run would differ. See on_validation_end.
+        if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
+
+    def on_validation_end(self) -> None:
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            scheduler.step(self.trainer.callback_metrics["val/loss"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Dropout goes on where it stopped, so that a resumed run equals an unbroken one.

@@ -1,0 +1,211 @@
+"""Training runs: resumed like unbroken, stopped without loss, exported with everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import lightning as L
+import pytest
+import torch
+
+from crystals import complaint, random_structure
+from xrdml.crystal.store import write_store
+from xrdml.data import keys
+from xrdml.data.datamodule import CrystalDataModule
+from xrdml.training.config import load_config
+from xrdml.training.fit import fit
+from xrdml.training.losses import loss
+from xrdml.training.module import FillModule
+from xrdml.training.network import load_network
+
+SMALL_CELL = (5.1, 6.2, 7.3, 90.0, 103.0, 90.0)
+N = 30
+
+
+@pytest.fixture(scope="module")
+def crystals(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "crystals.h5"
+    structures = [
+        random_structure("P 1 21 1" if i % 2 else "P 1 21/c 1", SMALL_CELL, n=5, seed=i) for i in range(N)
+    ]
+    write_store(path, structures, {"recipe": "random", "seed": 0})
+    return path
+
+
+@pytest.fixture
+def words(crystals, tmp_path):
+    return [
+        *(f"data.path={crystals}", f"run.dir={tmp_path / 'run'}", "data.grid=-5:5,0:5,0:6"),
+        *("data.d_min_low=2", "data.d_min_high=1.2", "data.batch_size=5", "trainer.threads=1"),
+        *("model.width=4", "logger=none", "trainer.max_epochs=3"),
+    ]
+
+
+def weights(folder):
+    stored = torch.load(folder / "last.ckpt", weights_only=True)
+    return stored["global_step"], stored["state_dict"], stored["optimizer_states"]
+
+
+def same(a, b) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+class StopAt(L.Callback):
+    """What Ctrl-C does, at a chosen step."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop", [1, 7, 10])
+def test_a_resumed_run_equals_an_unbroken_one(words, tmp_path, stop, monkeypatch):
+    """Stopped in the first epoch, in the middle of the second, and at the end of one (5 steps each)."""
+    words = [*words, "optimizer.patience=0", "optimizer.lr=0.02"]  # so that the rate falls on the way
+    whole = fit(load_config([*words, f"run.dir={tmp_path / 'whole'}"]))
+    steps = weights(whole)[0]
+    assert steps == 15
+    assert weights(whole)[2][0]["param_groups"][0]["lr"] < 0.02
+
+    import xrdml.training.fit as module
+
+    original = module.progress
+    monkeypatch.setattr(module, "progress", lambda: StopAt(stop))
+    with pytest.raises(KeyboardInterrupt):
+        fit(load_config(words))
+    assert weights(tmp_path / "run")[0] == stop
+    monkeypatch.setattr(module, "progress", original)
+    resumed = fit(load_config([*words, "ckpt=last"]))
+    assert resumed == tmp_path / "run"
+    assert same(weights(resumed), weights(whole))
+
+
+def test_killed_without_warning(words, tmp_path):
+    """SIGKILL between two checkpoints: goes on from the last one."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "xrdml.cli.main", "train", *words, "trainer.max_epochs=1000"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder / "last.ckpt").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    before, _, _ = weights(folder)
+    epochs = before // 5 + 1
+    fit(load_config([*words, "ckpt=last", f"trainer.max_epochs={epochs}"]))
+    assert weights(folder)[0] == 5 * epochs
+
+
+def test_training_learns_and_logs(words, tmp_path, capsys):
+    fit(load_config([*words, "logger=files", "logger.every_n_steps=1", "trainer.max_epochs=12"]))
+    run = tmp_path / "run"
+    rows = [line.split(",") for line in (run / "logs/start_1/metrics.csv").read_text().splitlines()]
+    column = rows[0].index("val/loss")
+    losses = [float(row[column]) for row in rows[1:] if row[column]]
+    assert len(losses) == 12
+    assert losses[-1] < 0.5 * losses[0]
+    assert {"train/loss", "train/R_ext", "train/R_all", "val/R_ext", "val/R_all"} <= set(rows[0])
+    assert list((run / "logs/start_1").glob("events.out.tfevents*"))
+    assert "max_epochs: 12" in (run / "config.yaml").read_text()
+    printed = capsys.readouterr().out
+    assert "R_ext" in printed
+    assert "epoch 12/12" in printed
+
+
+def test_a_checkpoint_loads_by_itself(words):
+    """TRAPS 3: with the safe loader, and with nothing but the file."""
+    folder = fit(load_config([*words, "trainer.max_steps=2"]))
+    module = FillModule.load_from_checkpoint(folder / "last.ckpt", weights_only=True)
+    assert module.hparams["model"] == {
+        "name": "unet",
+        "width": 4,
+        "channels": ["f", "measured", "predict", "s"],
+    }
+
+
+def test_export(words, tmp_path):
+    target = tmp_path / "weights" / "mine"
+    fit(load_config([*words, f"export={target}"]))
+    network, config = load_network(target)
+    assert config["data"]["space_groups"].keys() == {"P 1 21 1", "P 1 21/c 1"}
+    assert config["data"]["recipe"]["recipe"] == "random"
+    assert config["data"]["n_train"] + config["data"]["n_val"] < N
+    assert config["training"]["seed"] == 1
+    assert config["versions"]["torch"] == torch.__version__
+    errors = config["error_model"]
+    assert all(a < b for a, b in pairwise(errors["s_edges"]))
+    assert all(0 < e < 100 for e in errors["acentric"] + errors["centric"])
+    assert "R_ext" in (target / "README.md").read_text()
+
+    # The loaded network is the trained one, on batches outside Lightning.
+    data = CrystalDataModule(load_config(words).data, seed=1)
+    data.setup()
+    batch = data.tensors(next(iter(data.val_dataloader())))
+    trained = FillModule.load_from_checkpoint(tmp_path / "run" / "best.ckpt").eval()
+    with torch.no_grad():
+        expected, got = (float(loss(n(batch), batch, "mse", "extension")) for n in (trained.network, network))
+    assert got == pytest.approx(expected, rel=0.01)
+    assert batch[keys.F_TARGET].shape[1:] == (11, 6, 7)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_other_optimisers(words, schedule):
+    folder = fit(load_config([*words, "optimizer.name=adamw", f"optimizer.schedule={schedule}"]))
+    rate = torch.load(folder / "last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"][0]["lr"]
+    assert rate == pytest.approx({"cosine": 0, "constant": 1e-3}[schedule], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["loss.name=huber"], "choose from mse, l1"),
+        (["optimizer.name=sgd"], "choose from adam, adamw"),
+        (["optimizer.schedule=linear"], "choose from plateau, cosine, constant"),
+        (["model.channels=[f,phase]"], "choose from f, measured"),
+        (["model.width=wide"], "must be of type int"),
+        (["data.grid=3"], "write them like"),
+        (["data.grid=-1:1,0:1,0:1"], "none of 30 crystals fits"),
+        (["data.d_min_low=1"], "data.d_min_low"),
+        (["data.batch_size=0"], "data.batch_size"),
+        (["data.path=nowhere.h5"], "nowhere.h5"),
+        (["ckpt=last"], "ckpt=last: no last.ckpt"),
+        (["ckpt=gone.ckpt"], "gone.ckpt: no such checkpoint"),
+        (["trainer.accelerator=abacus"], "trainer:"),
+        (["trainer.precision=3"], "trainer:"),
+        (["trainer.max_time=soon"], "trainer:"),
+    ],
+)
+def test_bad_options_end_before_training(words, extra, message):
+    assert message in complaint(fit, load_config([*words, *extra]))
+
+
+def test_runs_are_not_overwritten_or_confused(words, tmp_path):
+    fit(load_config([*words, "trainer.max_steps=1"]))
+    assert "holds a run already" in complaint(fit, load_config(words))
+    assert "give the same model options" in complaint(
+        fit, load_config([*words, "ckpt=last", "model.width=8"])
+    )
+    (tmp_path / "run" / "last.ckpt").write_bytes(b"\x80\x04.")
+    assert "not a checkpoint of this project" in complaint(fit, load_config([*words, "ckpt=last"]))
+
+
+def test_export_of_a_finished_run(words, tmp_path):
+    """`ckpt=last export=` trains no further and writes what is there."""
+    folder = fit(load_config([*words, "trainer.max_steps=7"]))
+    fit(load_config([*words, "trainer.max_steps=7", "ckpt=last", f"export={tmp_path / 'w'}"]))
+    _, config = load_network(tmp_path / "w")
+    best = torch.load(folder / "best.ckpt", weights_only=True)
+    assert config["training"]["steps"] == best["global_step"] == 5
+    assert weights(folder)[0] == 7
