@@ -19,7 +19,7 @@ from xrdml.data.density import to_density, to_structure_factors
 from xrdml.phasing.iterate import Schedule
 from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
 
-POINTS_PER_D = 2.5
+POINTS_PER_D = 3.0
 """Grid points for the resolution of the data: Nyquist's 2, and room for what flipping makes beyond it."""
 
 SHELL = 80
@@ -47,26 +47,25 @@ class ChargeFlipping:
 class LowDensityElimination:
     """ρ → ρ (1 − exp(−½ (ρ / cρ̂)²)) where ρ > 0, else 0. Shiono & Woolfson (1992), Acta Cryst. A48, 451.
 
-    ρ̂ is the height of an atom, taken as the mean of the highest points of the map. As a projection
-    it stagnates in plain iteration and goes with relaxed-reflect-reflect.
+    ρ̂ is the height of an atom: the mean of as many highest grid points as the cell has non-H atoms. As
+    a projection it stagnates in plain iteration and goes with relaxed-reflect-reflect.
 
     Attributes
     ----------
+    atoms
+        Non-H atoms in the cell.
     c
         0.2 in the paper.
-    peak_share
-        Share of the grid points that are highest: one in a volume of about 40 Å³ / POINTS_PER_D³.
     """
 
+    atoms: int
     c: float = 0.2
-    peak_share: float = 1 / 800
     schedule = Schedule(iterations=1000, plain=0.0)
 
     def __call__(self, f: Tensor, level: float = 0.0) -> Tensor:
         """F (B, X, Y, Z) → F."""
         rho = to_density(f)
-        flat = rho.flatten(1)
-        highest = flat.topk(max(8, round(self.peak_share * flat.shape[1])), 1).values.mean(1)
+        highest = rho.flatten(1).topk(self.atoms, 1).values.mean(1)
         ratio = rho.clamp_min(0) / (self.c * highest.clamp_min(1e-12)).view(-1, 1, 1, 1)
         return to_structure_factors(rho * (1 - torch.exp(-0.5 * ratio.square())))
 
