@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     attributes = describe(options, args.seed, _layout(args, grid), args.recipe)
 
     started = time.monotonic()
-    with _progress(args.n) as made:
+    with progress(args.n) as made:
         added = simulate(args.output, args.n, attributes, workers=args.workers, made=made)
     if not added:
         print(f"{args.output}: holds {args.n} crystals or more already; nothing to do")
@@ -91,7 +91,7 @@ def _layout(args: argparse.Namespace, grid: HklGrid | None) -> TensorLayout | No
 
 
 @contextmanager
-def _progress(n: int) -> Iterator[Callable[[int], None]]:
+def progress(n: int, what: str = "crystals") -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, a line now and then elsewhere; both on standard error."""
     from rich.console import Console
     from rich.progress import (
@@ -106,21 +106,21 @@ def _progress(n: int) -> Iterator[Callable[[int], None]]:
 
     class Speed(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed or 0:.0f} crystals/s")
+            return Text(f"{task.speed or 0:.0f} {what}/s")
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _PlainProgress(n)
+        yield _PlainProgress(n, what)
         return
     columns = (BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("crystals", total=n)
+        task = bar.add_task(what, total=n)
         yield lambda k: bar.advance(task, k)
 
 
 class _PlainProgress:
-    def __init__(self, n: int):
-        self.n = n
+    def __init__(self, n: int, what: str):
+        self.n, self.what = n, what
         self.done = 0
         self.started = self.last = time.monotonic()
 
@@ -130,4 +130,4 @@ class _PlainProgress:
         if now - self.last > SECONDS_BETWEEN_LINES:
             self.last = now
             speed = self.done / (now - self.started)
-            print(f"{self.done} of {self.n} crystals, {speed:.0f}/s", file=sys.stderr, flush=True)
+            print(f"{self.done} of {self.n} {self.what}, {speed:.0f}/s", file=sys.stderr, flush=True)

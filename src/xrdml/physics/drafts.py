@@ -16,7 +16,7 @@ from xrdml.crystal.molecule_library import Molecule
 from xrdml.crystal.symmetry import Symmetry, symmetry
 from xrdml.errors import UserError
 from xrdml.physics.contacts import atom_kinds, atom_volumes
-from xrdml.physics.neighbors import Pose, RigidCrystals
+from xrdml.physics.neighbors import RigidCrystals
 
 SPACE_GROUPS = {
     "P 1 21/c 1": 0.36, "P -1": 0.20, "P 21 21 21": 0.13, "P 1 21 1": 0.12, "C 1 2/c 1": 0.07,
@@ -29,6 +29,8 @@ AXIS_SPREAD = 0.6
 BETA, TRICLINIC_SPREAD, TRICLINIC = (90.0, 115.0), 10.0, (65.0, 115.0)
 VOLUME_FACTOR, VOLUME_SPREAD = 0.985, 0.045
 """Volume / Σ volumes of the atoms: median, and spread of the logarithm, of 197 published crystals."""
+SHAKE_ANGLE, SHAKE_AXES, SHAKE_CENTER = 0.4, 0.1, 0.05
+"""Radians, ln(length), fractions of the cell."""
 P_TWO_MOLECULES, P_SOLVENT = 0.10, 0.10
 
 _FREE = {
@@ -70,7 +72,7 @@ class MolecularOptions:
             )
             if not (diagonal and along_b and group.crystal_system in _FREE):
                 raise UserError(
-                    f"molecules cannot be packed in {group.name}; give triclinic or orthorhombic space groups, "
+                    f"molecules cannot be packed in {group.name}; give triclinic or orthorhombic groups, "
                     "or monoclinic ones with unique axis b"
                 )
 
@@ -99,10 +101,8 @@ def draft(molecules: Molecules, options: MolecularOptions, rng: np.random.Genera
     return Draft(group, bodies, float(atom_volumes(numbers).sum()) * factor * group.order)
 
 
-def rigid_crystals(
-    drafts: Sequence[Draft], device: torch.device | str
-) -> tuple[RigidCrystals, Tensor, Tensor]:
-    """Drafts as one padded batch; with it the atomic numbers of the bodies (P, N) and the volumes (C,)."""
+def rigid_crystals(drafts: Sequence[Draft], device: torch.device | str) -> tuple[RigidCrystals, Tensor]:
+    """Drafts as one padded batch, and the volumes of their cells in Å³, (C,)."""
     bodies = [body for d in drafts for body in d.bodies]
     width = max(len(numbers) for _, numbers, _ in bodies)
     numbers = np.zeros((len(bodies), width), np.int64)
@@ -132,23 +132,25 @@ def rigid_crystals(
         tensor(operation, torch.bool),
         tensor(free),
     )
-    return batch, z, tensor(np.array([d.volume for d in drafts]))
+    return batch, tensor(np.array([d.volume for d in drafts]))
 
 
-def random_start(
-    drafts: Sequence[Draft], rngs: Sequence[np.random.Generator], device: torch.device | str
-) -> Pose:
-    """Random orientations, positions and cell shapes, each crystal from its own generator."""
-    cells, rotations, centers = [], [], []
-    for d, rng in zip(drafts, rngs, strict=True):
-        cells.append(_cell_matrix(d.group, rng))
-        for _ in d.bodies:
-            rotations.append(_rotation(rng))
-            centers.append(rng.random(3))
-    cell, rotation, center = (
-        torch.from_numpy(np.stack(arrays)).to(device, torch.float32) for arrays in (cells, rotations, centers)
-    )
-    return Pose(cell, rotation, center)
+Arrangement = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+"""One crystal's part of a :class:`Pose`: cell matrix (3, 3), rotations (m, 3, 3), centres (m, 3)."""
+
+
+def random_arrangement(d: Draft, rng: np.random.Generator) -> Arrangement:
+    """A cell of random shape, molecules of random orientation at random places."""
+    m = len(d.bodies)
+    return _cell_matrix(d.group, rng), np.stack([_rotation(rng) for _ in range(m)]), rng.random((m, 3))
+
+
+def shaken(arrangement: Arrangement, rng: np.random.Generator) -> Arrangement:
+    """The same with molecules turned and moved a little, and the axes changed in length."""
+    cell, rotations, centers = arrangement
+    turns = np.stack([_rotation(rng, SHAKE_ANGLE) for _ in rotations])
+    stretch = np.exp(rng.normal(0, SHAKE_AXES, 3))
+    return cell * stretch, turns @ rotations, centers + rng.normal(0, SHAKE_CENTER, centers.shape)
 
 
 def _cell_matrix(group: Symmetry, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -161,9 +163,11 @@ def _cell_matrix(group: Symmetry, rng: np.random.Generator) -> NDArray[np.float6
     return orthogonalization((10 * a, 10 * b, 10 * c, alpha, beta, gamma))
 
 
-def _rotation(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Uniformly distributed, (3, 3), from a random unit quaternion."""
+def _rotation(rng: np.random.Generator, angle: float = np.inf) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) from a random quaternion: uniform, or by about `angle` radians."""
     q = rng.normal(size=4)
+    if np.isfinite(angle):
+        q = np.array([1.0, *(q[1:] * angle / 2)])
     w, x, y, z = q / np.linalg.norm(q)
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.eye(3) + 2 * w * k + 2 * k @ k

@@ -12,14 +12,23 @@ from numpy.typing import NDArray
 from xrdml.crystal.cell import Cell
 from xrdml.crystal.structure import Structure
 from xrdml.errors import UserError
-from xrdml.physics.drafts import Draft, MolecularOptions, Molecules, draft, random_start, rigid_crystals
+from xrdml.physics.drafts import (
+    Arrangement,
+    Draft,
+    MolecularOptions,
+    Molecules,
+    draft,
+    random_arrangement,
+    rigid_crystals,
+    shaken,
+)
 from xrdml.physics.neighbors import Pose
-from xrdml.physics.packing import bad_contacts, pack
+from xrdml.physics.packing import FROM_RANDOM, SHAKEN, Schedule, bad_contacts, pack
 
-ROUNDS, ROUNDS_PER_DRAFT = 60, 3
-"""Rounds of packing before a crystal is given up, and those spent on one draft."""
-STARTS = 2
-"""Starts of a crystal in a round."""
+ROUNDS = 6
+"""Packings of a draft: one from a random start, then of what came out, shaken."""
+DRAFTS = 20
+"""Drafts of a crystal before it is given up."""
 CRYSTALS_CPU, CRYSTALS_DEVICE = 32, 4096
 """Packed at a time."""
 SHORTEST_AXIS = 3.6
@@ -38,7 +47,7 @@ def make_crystals(
     indices: Sequence[int],
     device: torch.device | str = "cpu",
 ) -> list[Structure]:
-    """Crystals of these numbers, each the best of its starts without bad contacts.
+    """Crystals of these numbers without bad contacts.
 
     The result is a pure function of the arguments, `indices` as a whole: in another company a crystal's
     last digits differ, and packing amplifies them.
@@ -46,81 +55,69 @@ def make_crystals(
     Raises
     ------
     UserError
-        One could not be packed in `ROUNDS` rounds.
+        One could not be packed in `DRAFTS` drafts.
     """
     done: dict[int, Structure] = {}
-    for round_ in range(ROUNDS):
+    for attempt in range(DRAFTS):
         waiting = [i for i in indices if i not in done]
-        if not waiting:
-            break
-        drafts = [
-            draft(molecules, options, np.random.default_rng((seed, i, round_ // ROUNDS_PER_DRAFT)))
-            for i in waiting
-        ]
-        rngs = [np.random.default_rng((seed, i, round_, 1)) for i in waiting]
-        for i, structure in zip(waiting, try_to_pack(drafts, rngs, device), strict=True):
-            if structure is not None:
-                done[i] = structure
-    missing = [i for i in indices if i not in done]
-    if missing:
-        raise UserError(f"crystal {missing[0]} of seed {seed}: no packing found; take another seed")
-    return [done[i] for i in indices]
+        rngs = [np.random.default_rng((seed, i, attempt)) for i in waiting]
+        packed = pack_drafts([draft(molecules, options, rng) for rng in rngs], rngs, device)
+        done |= {i: found for i, found in zip(waiting, packed, strict=True) if found is not None}
+        if len(done) == len(indices):
+            return [done[i] for i in indices]
+    first = next(i for i in indices if i not in done)
+    raise UserError(f"crystal {first} of seed {seed}: no packing found; take another seed")
 
 
-def try_to_pack(
-    drafts: Sequence[Draft], rngs: Sequence[np.random.Generator], device: torch.device | str = "cpu"
+def pack_drafts(
+    drafts: Sequence[Draft],
+    rngs: Sequence[np.random.Generator],
+    device: torch.device | str = "cpu",
+    rounds: int = ROUNDS,
 ) -> list[Structure | None]:
-    """One round: `STARTS` packings of each draft; None where all have bad contacts.
-
-    Parameters
-    ----------
-    rngs
-        One generator for each draft.
-    """
-    at_a_time = (CRYSTALS_CPU if torch.device(device).type == "cpu" else CRYSTALS_DEVICE) // STARTS
+    """Pack each draft, by its own random generator; None where bad contacts remain after all rounds."""
+    at_a_time = CRYSTALS_CPU if torch.device(device).type == "cpu" else CRYSTALS_DEVICE
     # Of similar size together: a batch is as wide as its largest molecule.
-    order = sorted(range(len(drafts)), key=lambda k: max(len(numbers) for _, numbers, _ in drafts[k].bodies))
+    waiting = sorted(
+        range(len(drafts)), key=lambda k: max(len(numbers) for _, numbers, _ in drafts[k].bodies)
+    )
     out: list[Structure | None] = [None] * len(drafts)
-    for first in range(0, len(order), at_a_time):
-        some = order[first : first + at_a_time]
-        packed = _pack([drafts[k] for k in some], [rngs[k] for k in some], device)
-        for k, structure in zip(some, packed, strict=True):
-            out[k] = structure
+    arrangements = {k: random_arrangement(drafts[k], rngs[k]) for k in waiting}
+    for schedule in [FROM_RANDOM] + [SHAKEN] * (rounds - 1):
+        for first in range(0, len(waiting), at_a_time):
+            some = waiting[first : first + at_a_time]
+            packed, good = _pack([drafts[k] for k in some], [arrangements[k] for k in some], schedule, device)
+            for k, arrangement, is_good in zip(some, packed, good, strict=True):
+                if is_good:
+                    out[k] = _structure(drafts[k], arrangement, rngs[k])
+                else:
+                    arrangements[k] = shaken(arrangement, rngs[k])
+        waiting = [k for k in waiting if out[k] is None]
     return out
 
 
 @torch.no_grad()
 def _pack(
-    drafts: list[Draft], rngs: list[np.random.Generator], device: torch.device | str
-) -> list[Structure | None]:
-    copies = [d for d in drafts for _ in range(STARTS)]
-    bodies, _, volume = rigid_crystals(copies, device)
-    start = random_start(copies, [rng for rng in rngs for _ in range(STARTS)], device)
-    pose = pack(bodies, start, volume)
-    good = (bad_contacts(bodies, pose) == 0) & (pose.cell.norm(dim=1).amin(1) > SHORTEST_AXIS)
-    first_good = [good[k : k + STARTS].nonzero()[:1, 0].tolist() for k in range(0, len(copies), STARTS)]
-    host = Pose(*(t.double().cpu() for t in (pose.cell, pose.rotation, pose.center)))
-    body = np.cumsum([0, *(len(d.bodies) for d in copies)])
-    out: list[Structure | None] = []
-    for k, (d, rng, found) in enumerate(zip(drafts, rngs, first_good, strict=True)):
-        if not found:
-            out.append(None)
-            continue
-        c = k * STARTS + found[0]
-        rows = slice(int(body[c]), int(body[c + 1]))
-        out.append(
-            _structure(d, host.cell[c].numpy(), host.rotation[rows].numpy(), host.center[rows].numpy(), rng)
+    drafts: list[Draft], arrangements: list[Arrangement], schedule: Schedule, device: torch.device | str
+) -> tuple[list[Arrangement], list[bool]]:
+    """Packed arrangements, and which of them have no bad contacts."""
+    bodies, volume = rigid_crystals(drafts, device)
+    cells, rotations, centers = zip(*arrangements, strict=True)
+    start = Pose(
+        *(
+            torch.from_numpy(array).to(device, torch.float32)
+            for array in (np.stack(cells), np.concatenate(rotations), np.concatenate(centers))
         )
-    return out
+    )
+    pose = pack(bodies, start, volume, schedule)
+    good = (bad_contacts(bodies, pose) == 0) & (pose.cell.norm(dim=1).amin(1) > SHORTEST_AXIS)
+    cell, rotation, center = (t.double().cpu().numpy() for t in (pose.cell, pose.rotation, pose.center))
+    ends = np.cumsum([len(d.bodies) for d in drafts])[:-1]
+    return list(zip(cell, np.split(rotation, ends), np.split(center, ends), strict=True)), good.tolist()
 
 
-def _structure(
-    d: Draft,
-    cell: NDArray[np.float64],
-    rotations: NDArray[np.float64],
-    centers: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> Structure:
+def _structure(d: Draft, arrangement: Arrangement, rng: np.random.Generator) -> Structure:
+    cell, rotations, centers = arrangement
     to_fraction = np.linalg.inv(cell)
     frac = np.concatenate(
         [

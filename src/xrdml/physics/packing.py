@@ -7,7 +7,7 @@ shape of the cell give way to the overlaps of neighbouring molecules.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,15 +15,23 @@ from torch import Tensor
 from xrdml.physics.contacts import closest_distance, touching_distance
 from xrdml.physics.neighbors import Pose, RigidCrystals, Rows, find_rows, overlaps
 
-STEPS = 220
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many steps, the first volume / the final one, and the share of the steps that compress; the
+    others settle at the final volume."""
+
+    steps: int
+    expansion: float
+    compression: float = 0.6
+
+
+FROM_RANDOM = Schedule(220, 1.8)
+SHAKEN = Schedule(110, 1.2)
 REBUILD = 18
 """Steps between two searches for neighbours."""
 SKIN = 1.2
 """Å that a pair may come nearer between two searches."""
-START = 1.8
-"""First volume / final volume."""
-COMPRESSION = 0.6
-"""Share of the steps that compress; the others settle at the final volume."""
 FIRST_STEPS = (0.20, 0.08, 0.12)
 """First step sizes of centres (Å), orientations (radians) and cells (Å)."""
 LAST_STEP = 0.03
@@ -89,26 +97,25 @@ class _Adam:
         return mean / (self.square / (1 - b2**self.step) + 1e-8).sqrt()
 
 
-def pack(bodies: RigidCrystals, start: Pose, volume: Tensor) -> Pose:
-    """Compress crystals to `volume` (C,) in Å³ from random starts; the shape of `start.cell` counts, not
-    its size."""
+def pack(bodies: RigidCrystals, start: Pose, volume: Tensor, schedule: Schedule) -> Pose:
+    """Compress crystals to `volume` (C,) in Å³; the shape of `start.cell` counts, not its size."""
     touching = touching_distance().to(start.cell.device)
-    pose = replace(start, cell=_scaled(start.cell, volume * START))
+    pose = replace(start, cell=_scaled(start.cell, volume * schedule.expansion))
     rows = find_rows(bodies, pose, touching, SKIN)
     optimisers = [_Adam() for _ in range(3)]
-    for step in range(STEPS):
+    for step in range(schedule.steps):
         if step and step % REBUILD == 0:
             pose = replace(pose, rotation=_orthonormal(pose.rotation))
             rows = find_rows(bodies, pose, touching, SKIN)
         slopes = gradient(bodies, pose, rows)
-        done = step / (STEPS - 1)
-        size = LAST_STEP ** (max(0.0, done - COMPRESSION / 2) / (1 - COMPRESSION / 2))
+        done = step / (schedule.steps - 1)
+        size = LAST_STEP ** (max(0.0, done - schedule.compression / 2) / (1 - schedule.compression / 2))
         move, turn, strain = (
             optimiser(slope) * -scale * size
             for optimiser, slope, scale in zip(optimisers, slopes, FIRST_STEPS, strict=True)
         )
-        share = max(0.0, 1 - (done / COMPRESSION))
-        cell = _scaled(_upright(pose.cell + strain), volume * START**share)
+        share = max(0.0, 1 - (done / schedule.compression))
+        cell = _scaled(_upright(pose.cell + strain), volume * schedule.expansion**share)
         move = torch.einsum("pij,pj->pi", torch.linalg.inv(pose.cell)[bodies.crystal], move)
         pose = Pose(cell, _small_rotation(turn) @ pose.rotation, pose.center + move)
     return replace(pose, rotation=_orthonormal(pose.rotation))
@@ -127,7 +134,7 @@ def _scaled(cell: Tensor, volume: Tensor) -> Tensor:
 
 def _upright(cell: Tensor) -> Tensor:
     """Hold the angles of cells between 60 and 120°, roughly where triclinic."""
-    a, b, c = cell[:, 0, 0], cell[:, 1, 1], cell[:, 2, 2]
+    b, c = cell[:, 1, 1], cell[:, 2, 2]
     slope = STEEPEST / math.sqrt(1 - STEEPEST**2)
     out = cell.clone()
     out[:, 0, 1] = cell[:, 0, 1].clamp(-slope * b, slope * b)
@@ -137,7 +144,7 @@ def _upright(cell: Tensor) -> Tensor:
 
 
 def _small_rotation(vector: Tensor) -> Tensor:
-    """Rotation matrices (P, 3, 3) close to those of small rotation vectors in radians (P, 3): Cayley's map."""
+    """Rotation matrices (P, 3, 3) of small rotation vectors in radians (P, 3), by Cayley's map."""
     half = vector / 2
     x, y, z = half.unbind(1)
     zero = torch.zeros_like(x)

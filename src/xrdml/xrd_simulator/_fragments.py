@@ -120,3 +120,6 @@ CORES: tuple[tuple[float, tuple[str, ...]], ...] = (
     (0.08, LINKER),
 )
 """What a molecule starts from and what its larger parts are, with probabilities."""
+
+SOLVENTS = tuple("O O O O O CO CO CCO CC#N CC#N ClCCl ClC(Cl)Cl CC(C)=O CN(C)C=O CS(C)=O C1CCOC1 CCOC(C)=O".split())
+"""What crystals take up from their mother liquor; equal entries make it frequent."""

@@ -74,6 +74,14 @@ def sample(seed: int, i: int, conformers: int = 1) -> Molecule:
     raise RuntimeError(f"molecule {i} of seed {seed}: none in {MAX_ATTEMPTS} attempts")
 
 
+def solvent(smiles: str) -> Molecule:
+    """A small molecule in one conformer."""
+    molecule = _embed(Chem.MolFromSmiles(smiles), 1, 0)
+    if molecule is None:
+        raise ValueError(f"{smiles} cannot be embedded")
+    return molecule
+
+
 @contextmanager
 def _quiet_rdkit() -> Iterator[None]:
     """RDKit prints a line for every graph that it refuses, which is how bad attempts are found."""
