@@ -75,7 +75,7 @@ def parse_shelx(text: str, path: str | Path, first_line: int = 1) -> AboutCrysta
                 operations.append(" ".join(words).lower())
                 symmetry_line = line
             elif name == "SFAC":
-                elements += _elements(words)
+                elements += elements_of(words)
             elif name == "UNIT":
                 counts += _numbers(words, "UNIT")
                 unit_line = line
@@ -108,7 +108,13 @@ def find_hklf(text: str) -> Hklf | None:
 
 
 def instructions(text: str, first_line: int = 1) -> Iterator[tuple[int, str, list[str]]]:
-    """Line number, four-letter name in capitals and words of each instruction, up to HKLF or END.
+    """Line number, four-letter name in capitals and words of each instruction, up to HKLF or END."""
+    for number, line in logical_lines(text, first_line):
+        yield number, line[:4].strip().upper(), line[4:].split()
+
+
+def logical_lines(text: str, first_line: int = 1) -> Iterator[tuple[int, str]]:
+    """Line number and text of instructions and atoms, up to HKLF or END.
 
     ``=`` at the end of a line continues it; ``!`` starts a comment; REM and lines that start with
     a blank are comments.
@@ -124,7 +130,7 @@ def instructions(text: str, first_line: int = 1) -> Iterator[tuple[int, str, lis
                 parts[-1] = parts[-1][:-1]
                 parts.append(next(lines, (number, ""))[1].split("!")[0].rstrip())
             line = " ".join(parts)
-        yield number, name, line[4:].split()
+        yield number, line
         if name in ("HKLF", "END"):
             return
 
@@ -153,7 +159,8 @@ def _lattice(words: list[str]) -> int:
     return int(values[0])
 
 
-def _elements(words: list[str]) -> list[str]:
+def elements_of(words: list[str]) -> list[str]:
+    """Elements that an SFAC instruction defines, in order."""
     # The long form defines one element: its symbol and 14 numbers.
     is_long = len(words) > 1 and re.fullmatch(r"[-+.\d].*", words[1])
     return [element_symbol(w) for w in (words[:1] if is_long else words)]
@@ -220,6 +227,9 @@ def _triplet(rotation: np.ndarray, translation: np.ndarray) -> str:
     return op.triplet()
 
 
+FOOTER = ["HKLF 4", "END"]
+
+
 def write_ins(
     path: str | Path,
     *,
@@ -230,6 +240,30 @@ def write_ins(
     contents: dict[str, float] | None = None,
 ) -> None:
     """Write a complete `.ins` for HKLF 4 data, which SHELXT reads as it is.
+
+    Parameters
+    ----------
+    title, cell, wavelength, symmetry, contents
+        As :func:`header` takes them.
+
+    Raises
+    ------
+    UserError
+        The file cannot be written.
+    """
+    lines = header(title=title, cell=cell, wavelength=wavelength, symmetry=symmetry, contents=contents)
+    write_text(path, "\n".join([*lines, *FOOTER]) + "\n")
+
+
+def header(
+    *,
+    title: str,
+    cell: Cell,
+    wavelength: float,
+    symmetry: Symmetry,
+    contents: dict[str, float] | None = None,
+) -> list[str]:
+    """The lines from TITL to UNIT.
 
     The number of formula units of ZERR is the number of asymmetric units; uncertainties of the
     cell are zero, as none are known.
@@ -243,16 +277,11 @@ def write_ins(
     contents
         Atoms in the cell; where not known, those of an average organic crystal of the same volume
         (one atom of C : N : O = 0.78 : 0.09 : 0.13 and one H for 18 Å³).
-
-    Raises
-    ------
-    UserError
-        The file cannot be written.
     """
     lattice, operations = latt_and_symm(symmetry)
     atoms = contents or estimated_contents(cell)
     numbers = " ".join(f"{x:.4f}" for x in cell[:3]) + " " + " ".join(f"{x:.3f}" for x in cell[3:])
-    lines = [
+    return [
         f"TITL {' '.join(title.split())}"[:80],
         f"CELL {wavelength:.5f} {numbers}",
         f"ZERR {symmetry.order} 0.0000 0.0000 0.0000 0.000 0.000 0.000",
@@ -260,10 +289,7 @@ def write_ins(
         *(f"SYMM {operation.upper().replace(',', ', ')}" for operation in operations),
         *_wrapped("SFAC", list(atoms)),
         *_wrapped("UNIT", [f"{max(1, round(count))}" for count in atoms.values()]),
-        "HKLF 4",
-        "END",
     ]
-    write_text(path, "\n".join(lines) + "\n")
 
 
 def _wrapped(name: str, words: list[str]) -> list[str]:
