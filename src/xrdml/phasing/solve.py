@@ -47,12 +47,15 @@ class SolveOptions:
         Applications of the prior to each start.
     seed
         Of the random phases and of the reflections left out.
+    seconds
+        No further batch is begun after so many.
     """
 
     starts: int = 32
     batch: int = 4
     iterations: int = 200
     seed: int = 0
+    seconds: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ def solve(
     tried = 0
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
         while tried < options.starts and not (best and best.solved):
+            if best and time.perf_counter() - began > options.seconds:
+                break
             n = min(options.batch, options.starts - tried)
             found = _one_batch(network, sphere, n, options, tried, best, report)
             tried += n
