@@ -182,6 +182,7 @@ def test_other_optimisers(words, schedule):
         (["data.path=nowhere.h5"], "nowhere.h5"),
         (["ckpt=last"], "ckpt=last: no last.ckpt"),
         (["ckpt=gone.ckpt"], "gone.ckpt: no such checkpoint"),
+        (["trainer=ddp", "run.dir=null"], "give run.dir=DIR"),
         (["trainer.accelerator=abacus"], "trainer:"),
         (["trainer.precision=3"], "trainer:"),
         (["trainer.max_time=soon"], "trainer:"),

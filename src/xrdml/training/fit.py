@@ -97,6 +97,8 @@ def where(config: dict[str, Any]) -> tuple[Path, Path | None]:
     """The folder of the run, and the checkpoint to go on from."""
     chosen, ckpt = config["run"]["dir"], config["ckpt"]
     mine = RUNS / config["model"]["name"]
+    if config["trainer"]["strategy"] != "auto" and not chosen:
+        raise UserError("several processes must share one folder: give run.dir=DIR with trainer=ddp")
     if ckpt is None:
         folder = Path(chosen) if chosen else mine / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
         if (folder / LAST).exists():
