@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--d-min", type=float, default=0.8, metavar="Å", help="fill to here (default 0.8)")
     parser.add_argument(
-        "--model", default="auto", metavar="NAME",
-        help="auto (default), radial, ridge, or the name or folder of weights such as unet",
+        "--model", default="density_prior", metavar="NAME",
+        help="density_prior (default: solve the crystal), radial, ridge, or the name or folder of weights such as unet",
     )  # fmt: skip
     parser.add_argument(
         "--grid", metavar="h:h,k:k,l:l", help="tensor layout for a network, e.g. --grid=-13:12,0:17,0:22"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +54,19 @@ class FillProblem:
 
 @dataclass(frozen=True)
 class Prediction:
-    """|F| of the missing reflections and their standard deviations, both (p,), on the file's scale."""
+    """Amplitudes of the missing reflections.
+
+    Attributes
+    ----------
+    f, sigma_f
+        |F| and standard deviations, both (p,), on the file's scale.
+    details
+        What the model wants a report to say; anything JSON holds.
+    """
 
     f: NDArray[np.float64]
     sigma_f: NDArray[np.float64]
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 class Predictor(Protocol):

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.problem import Predictor
-from xrdml.crystal.symmetry import Symmetry
 from xrdml.infer.baselines import RadialBaseline, RidgeBaseline
 
 BASELINES: dict[str, type[RadialBaseline] | type[RidgeBaseline]] = {
     "radial": RadialBaseline,
     "ridge": RidgeBaseline,
 }
-DEFAULT_NETWORK = "unet"
+DEFAULT = "density_prior"
 
 
-def load_predictor(name: str, grid: HklGrid | None = None) -> Predictor:
-    """A baseline by name, or a network by the name or folder of its weights.
+def load_predictor(
+    name: str, grid: HklGrid | None = None, progress: Callable[[str, float], None] | None = None
+) -> Predictor:
+    """A baseline by name, or what the weights of that name or folder are for.
+
+    A density prior solves the crystal and takes the amplitudes from its atoms; where it fails,
+    the ridge baseline serves.
 
     Parameters
     ----------
     grid
-        Tensor layout for a network, instead of the one that it was trained on.
+        Tensor layout for a tensor network, instead of the one that it was trained on.
+    progress
+        Called by a density prior with what is going on and the best R so far.
 
     Raises
     ------
@@ -29,22 +37,12 @@ def load_predictor(name: str, grid: HklGrid | None = None) -> Predictor:
     """
     if name in BASELINES:
         return BASELINES[name]()
+    from xrdml.models.weights import read_config
+
+    if read_config(name)["model"]["name"] == "density_prior":
+        from xrdml.infer.phased import PhasingPredictor
+
+        return PhasingPredictor(RidgeBaseline(), name, progress=progress)
     from xrdml.infer.network import NetworkPredictor
 
     return NetworkPredictor(name, grid)
-
-
-def choose_predictor(name: str, symmetry: Symmetry, grid: HklGrid | None = None) -> tuple[Predictor, str]:
-    """A predictor and the reason for it in a few words.
-
-    ``auto`` takes the default network for crystals of a Laue class that it was trained on and the
-    ridge baseline for all others: a network has learned nothing about a lattice it never saw.
-    """
-    if name != "auto":
-        return load_predictor(name, grid), "chosen by --model"
-    network = load_predictor(DEFAULT_NETWORK, grid)
-    trained = network.laue_groups  # type: ignore[attr-defined]
-    if symmetry.laue_group.xhm() in trained:
-        return network, "default for its Laue class"
-    reason = f"{network.name} was trained on {', '.join(sorted(trained))} only"
-    return load_predictor("ridge"), reason

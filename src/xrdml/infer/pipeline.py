@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +24,7 @@ from xrdml.crystal.reflections import Merged, merge
 from xrdml.crystal.shelx import write_ins
 from xrdml.errors import UserError
 from xrdml.evaluate.metrics import score
-from xrdml.infer.choose import choose_predictor
+from xrdml.infer.choose import DEFAULT, load_predictor
 from xrdml.infer.report import Report, build_report
 from xrdml.postprocess.restore import Filled, Origin, restore
 
@@ -43,13 +44,18 @@ class InferOptions:
     space_group: str | None = None
     cut: float | None = None
     d_min: float = 0.8
-    model: str = "auto"
+    model: str = DEFAULT
     grid: HklGrid | None = None
     figures: bool = True
 
 
-def infer(options: InferOptions) -> Report:
+def infer(options: InferOptions, progress: Callable[[str, float], None] | None = None) -> Report:
     """Fill one crystal and write DIR/<stem>.hkl, .ins, report.json and two pictures.
+
+    Parameters
+    ----------
+    progress
+        Called while a crystal is being solved, with what is going on and the best R so far.
 
     Raises
     ------
@@ -73,7 +79,7 @@ def infer(options: InferOptions) -> Report:
         cut=options.cut,
         contents=measurement.contents,
     )
-    predictor, reason = choose_predictor(options.model, measurement.symmetry, options.grid)
+    predictor = load_predictor(options.model, options.grid, progress)
     prediction = predictor.predict([problem])[0]
     filled = restore(problem, prediction)
     f_true = true_amplitudes(problem, merged) if options.cut is not None else None
@@ -84,7 +90,7 @@ def infer(options: InferOptions) -> Report:
         filled,
         cut=options.cut,
         comparison=None if f_true is None else score(problem, f_true, prediction.f),
-        model={"name": predictor.name, "reason": reason, **getattr(predictor, "provenance", {})},
+        model={"name": predictor.name, **prediction.details, **getattr(predictor, "provenance", {})},
     )
     _write(report, measurement, problem, filled, f_true, out, stem, options.figures)
     report.content["seconds"] = round(time.perf_counter() - started, 2)

@@ -33,6 +33,14 @@ class Report:
             + "\n"
         )
 
+    def _how(self) -> str:
+        m = self.content["model"]
+        if "solved" not in m:
+            return m["name"]
+        if not m["solved"]:
+            return f"{m['amplitudes']} (not solved in {m['starts']} starts)"
+        return f"{m['amplitudes']} (R1 {m['r1']:.3f}, {m['starts']} starts, {m['seconds']:.0f} s)"
+
     def summary(self) -> list[str]:
         """Five lines for the terminal."""
         c = self.content
@@ -43,8 +51,8 @@ class Report:
             f"measured   {counts['measured']} unique reflections to {limits['d_measured']:.2f} Å"
             + (f", R_int {c['merging']['r_int']:.3f}" if c["merging"]["r_int"] is not None else "")
             + (f" (cut at {limits['cut']:g} Å)" if limits["cut"] else ""),
-            f"filled     {counts['predicted']} predicted to {limits['d_min']:g} Å by {c['model']['name']} "
-            f"({c['model']['reason']}), {counts['absent']} absent",
+            f"filled     {counts['predicted']} predicted to {limits['d_min']:g} Å by {self._how()}, "
+            f"{counts['absent']} absent",
         ]
         if c["comparison"] and c["comparison"].get("r_ext") is not None:
             m = c["comparison"]
