@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint bench clean
+.PHONY: help setup run test test-all lint bench bench-phasing clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ lint: $(STAMP)  ## repair style, then check types
 bench: $(STAMP)  ## benchmarks, as ratios measured in one run
 	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python benchmarks/structure_factors.py
+
+bench-phasing: $(STAMP)  ## solved or not on real crystals, beside charge flipping; can be stopped and goes on
+	$(BIN)/python benchmarks/phasing.py $(ARGS)
 
 clean:  ## remove everything that can be made again
 	rm -rf $(VENV) results runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

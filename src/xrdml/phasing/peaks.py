@@ -100,44 +100,47 @@ def _onto_symmetry(x: NDArray[np.float64], symmetry: Symmetry, g: NDArray[np.flo
     return x + delta[near].mean(0)
 
 
-def expected_atoms(cell: Cell, symmetry: Symmetry, contents: dict[str, float] | None) -> list[int]:
-    """Atomic numbers of the non-H atoms of the asymmetric unit, heaviest first.
+def cell_atoms(cell: Cell, contents: dict[str, float] | None) -> list[int]:
+    """Atomic numbers of the non-H atoms of the whole cell, heaviest first.
 
-    From the contents of the cell or, where unknown, carbon for every 18 Å³.
+    From its contents or, where unknown, carbon for every 18 Å³.
     """
     if contents is None:
-        n = gemmi.UnitCell(*cell).volume / VOLUME_PER_NON_H_ATOM / symmetry.order
-        return [6] * max(1, round(n))
+        return [6] * max(1, round(gemmi.UnitCell(*cell).volume / VOLUME_PER_NON_H_ATOM))
     numbers: list[int] = []
     for symbol, count in contents.items():
         z = gemmi.Element(symbol).atomic_number
         if z > 1:
-            numbers += [z] * max(1, round(count / symmetry.order))
+            numbers += [z] * max(1, round(count))
     return sorted(numbers, reverse=True)
 
 
 def atoms_from_peaks(
     f: Tensor, cell: Cell, symmetry: Symmetry, contents: dict[str, float] | None = None
 ) -> tuple[Structure, Peaks]:
-    """Atoms at the highest peaks, the heaviest elements at the highest ones.
+    """Atoms at the highest peaks, the heaviest elements at the highest ones, until the cell is full.
 
-    A peak on a symmetry element of order m holds as many atoms of the cell as its weight says, so
-    heights are compared as they are: a map shows electrons, not multiplicities.
+    A peak on a general position takes as many atoms of the cell as the group has operations, one on
+    a symmetry element of order m only one m-th of them. Heights are compared as they are: a map
+    shows electrons, not multiplicities.
     """
-    numbers = expected_atoms(cell, symmetry, contents)
-    peaks = find_peaks(f, cell, symmetry, len(numbers))
+    numbers = cell_atoms(cell, contents)
+    # Molecules on sites mm2, as of urea, need four times as many peaks as general positions.
+    peaks = find_peaks(f, cell, symmetry, -(-4 * len(numbers) // symmetry.order))
     order = symmetry.site_order(peaks.frac, cell) if len(peaks.frac) else np.array([], dtype=int)
-    # The cell has room for so many atoms: special positions use up less of it.
-    left = len(numbers) - np.cumsum(1 / order) + 1 / order
-    n = int((left > 0.01).sum())
+    multiplicity = symmetry.order / order
+    taken = np.cumsum(multiplicity)
+    # An atom counts if at least half of its images still find room.
+    n = int((taken - multiplicity / 2 <= len(numbers)).sum())
+    middle = (taken - multiplicity / 2).astype(int).clip(max=len(numbers) - 1)
     return (
         Structure(
             cell=cell,
             space_group=symmetry.name,
-            numbers=np.array(numbers[:n], dtype=np.uint8),
+            numbers=np.array(numbers, dtype=np.uint8)[middle[:n]],
             frac=peaks.frac[:n],
             u_iso=np.full(n, START_U),
             occupancy=np.ones(n),
         ),
-        peaks,
+        Peaks(peaks.frac[:n], peaks.height[:n]),
     )
