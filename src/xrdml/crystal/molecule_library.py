@@ -131,7 +131,7 @@ class MoleculeLibrary:
         if not 0 <= i < len(self):
             raise IndexError(f"{self.path}: molecule {i} of {len(self)}")
         atoms = slice(self._offset[i], self._offset[i + 1])
-        return self._smiles[i], self._numbers[atoms], self._steps[atoms] * QUANTUM
+        return self._smiles[i], self._numbers[atoms], self._steps[atoms].astype(np.float64) * QUANTUM
 
     def __reduce__(self):
         return MoleculeLibrary, (self.path,)

@@ -105,10 +105,10 @@ def rigid_crystals(drafts: Sequence[Draft], device: torch.device | str) -> tuple
     """Drafts as one padded batch, and the volumes of their cells in Å³, (C,)."""
     bodies = [body for d in drafts for body in d.bodies]
     width = max(len(numbers) for _, numbers, _ in bodies)
-    numbers = np.zeros((len(bodies), width), np.int64)
-    atoms = np.zeros((len(bodies), width, 3), np.float32)
-    for k, (_, z, x) in enumerate(bodies):
-        numbers[k, : len(z)], atoms[k, : len(z)] = z, x
+    padded_numbers = np.zeros((len(bodies), width), np.int64)
+    padded_atoms = np.zeros((len(bodies), width, 3), np.float32)
+    for k, (_, numbers, positions) in enumerate(bodies):
+        padded_numbers[k, : len(numbers)], padded_atoms[k, : len(numbers)] = numbers, positions
     order = max(d.group.order for d in drafts)
     signs, shifts = np.ones((2, len(drafts), order, 3), np.float32)
     operation = np.zeros((len(drafts), order), bool)
@@ -122,7 +122,7 @@ def rigid_crystals(drafts: Sequence[Draft], device: torch.device | str) -> tuple
     def tensor(array: NDArray, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.from_numpy(array).to(device, dtype)
 
-    z, x = tensor(numbers, torch.int64), tensor(atoms)
+    z, x = tensor(padded_numbers, torch.int64), tensor(padded_atoms)
     batch = RigidCrystals(
         tensor(crystal, torch.int64),
         x,

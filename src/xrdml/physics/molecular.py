@@ -25,9 +25,10 @@ from xrdml.physics.drafts import (
 from xrdml.physics.neighbors import Pose
 from xrdml.physics.packing import FROM_RANDOM, SHAKEN, Schedule, bad_contacts, pack
 
-ROUNDS = 6
-"""Packings of a draft: one from a random start, then of what came out, shaken."""
-DRAFTS = 20
+ROUNDS, HOPELESS = 4, 10
+"""Packings of a draft, one from a random start, then of what came out, shaken; and how many bad contacts
+(pairs of atoms) end the attempts."""
+DRAFTS = 40
 """Drafts of a crystal before it is given up."""
 CRYSTALS_CPU, CRYSTALS_DEVICE = 32, 4096
 """Packed at a time."""
@@ -86,21 +87,22 @@ def pack_drafts(
     for schedule in [FROM_RANDOM] + [SHAKEN] * (rounds - 1):
         for first in range(0, len(waiting), at_a_time):
             some = waiting[first : first + at_a_time]
-            packed, good = _pack([drafts[k] for k in some], [arrangements[k] for k in some], schedule, device)
-            for k, arrangement, is_good in zip(some, packed, good, strict=True):
-                if is_good:
+            packed, bad = _pack([drafts[k] for k in some], [arrangements[k] for k in some], schedule, device)
+            for k, arrangement, n_bad in zip(some, packed, bad, strict=True):
+                del arrangements[k]
+                if n_bad == 0:
                     out[k] = _structure(drafts[k], arrangement, rngs[k])
-                else:
+                elif n_bad <= HOPELESS:
                     arrangements[k] = shaken(arrangement, rngs[k])
-        waiting = [k for k in waiting if out[k] is None]
+        waiting = [k for k in waiting if k in arrangements]
     return out
 
 
 @torch.no_grad()
 def _pack(
     drafts: list[Draft], arrangements: list[Arrangement], schedule: Schedule, device: torch.device | str
-) -> tuple[list[Arrangement], list[bool]]:
-    """Packed arrangements, and which of them have no bad contacts."""
+) -> tuple[list[Arrangement], list[int]]:
+    """Packed arrangements, and the numbers of their bad contacts."""
     bodies, volume = rigid_crystals(drafts, device)
     cells, rotations, centers = zip(*arrangements, strict=True)
     start = Pose(
@@ -110,10 +112,10 @@ def _pack(
         )
     )
     pose = pack(bodies, start, volume, schedule)
-    good = (bad_contacts(bodies, pose) == 0) & (pose.cell.norm(dim=1).amin(1) > SHORTEST_AXIS)
+    bad = bad_contacts(bodies, pose) + (pose.cell.norm(dim=1).amin(1) < SHORTEST_AXIS)
     cell, rotation, center = (t.double().cpu().numpy() for t in (pose.cell, pose.rotation, pose.center))
     ends = np.cumsum([len(d.bodies) for d in drafts])[:-1]
-    return list(zip(cell, np.split(rotation, ends), np.split(center, ends), strict=True)), good.tolist()
+    return list(zip(cell, np.split(rotation, ends), np.split(center, ends), strict=True)), bad.tolist()
 
 
 def _structure(d: Draft, arrangement: Arrangement, rng: np.random.Generator) -> Structure:

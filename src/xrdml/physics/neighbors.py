@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from xrdml.physics.contacts import POLAR_H
+
+HYDROGEN_REACH = 0.6
+"""Å by which hydrogen atoms bring molecules into touch whose other atoms are farther apart than any
+touching distance."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class RigidCrystals:
     crystal
         Crystal of each body, (P,).
     atoms
-        Cartesian coordinates of each body about its own centre in Å, (P, N, 3).
+        Cartesian coordinates of each body about its own centre in Å, hydrogen last, (P, N, 3).
     kind
         Kind of each atom (:mod:`xrdml.physics.contacts`), (P, N), 0 for padding.
     signs, shifts
@@ -102,29 +108,37 @@ def find_rows(bodies: RigidCrystals, pose: Pose, distance: Tensor, skin: float) 
     weight = weight * bodies.operation[crystal][:, :, None]
     pair, op, step = torch.nonzero((far < reach[:, None, None] ** 2) & (weight > 0), as_tuple=True)
 
-    wide = _squared(distance + skin * (distance > 0))
-    candidates = Rows(
+    rows = Rows(
         p=p[pair],
         q=q[pair],
         crystal=crystal[pair],
         sign=sign[pair, op],
         shift=shift[pair, op] + whole[pair, op] + lattice[step],
         weight=weight[pair, op, step],
-        limit=wide[bodies.kind[p[pair], :, None], bodies.kind[q[pair], None, :]],
+        limit=(distance.max() + HYDROGEN_REACH + skin).square()[None, None, None],
     )
-    near = torch.nonzero(overlaps(bodies, pose, candidates)[0].amax((1, 2)) > 0)[:, 0]
-    p, q = candidates.p[near], candidates.q[near]
+    # Most images fall away by their non-H atoms, a quarter of the pairs.
+    n_heavy = int((bodies.kind > POLAR_H).sum(1).max())
+    coarse = replace(bodies, atoms=bodies.atoms[:, :n_heavy])
+    rows = _chosen(rows, overlaps(coarse, pose, rows)[0], distance + skin * (distance > 0), bodies.kind)
+    return _chosen(rows, overlaps(bodies, pose, rows)[0], distance, bodies.kind)
+
+
+def _chosen(rows: Rows, overlap: Tensor, distance: Tensor, kind: Tensor) -> Rows:
+    """Rows in which anything overlaps, with the limits of another table of distances."""
+    near = torch.nonzero(overlap.amax((1, 2)) > 0)[:, 0]
+    p, q = rows.p[near], rows.q[near]
+    # Far below zero with padding, which therefore never overlaps.
+    squared = torch.where(distance > 0, distance.square(), -1e6)
     return Rows(
         p,
         q,
-        *(getattr(candidates, name)[near] for name in ("crystal", "sign", "shift", "weight")),
-        limit=_squared(distance)[bodies.kind[p, :, None], bodies.kind[q, None, :]],
+        rows.crystal[near],
+        rows.sign[near],
+        rows.shift[near],
+        rows.weight[near],
+        squared[kind[p, :, None], kind[q, None, :]],
     )
-
-
-def _squared(distance: Tensor) -> Tensor:
-    """d², and far below zero with padding, which therefore never overlaps."""
-    return torch.where(distance > 0, distance.square(), -1e6)
 
 
 def _body_pairs(crystal: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import fcntl
 import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from xrdml.crystal.files import writable_directory
 from xrdml.crystal.molecule_library import Molecule, MoleculeLibrary, write_library
 from xrdml.errors import UserError
 
-PART = 500
+PART_SIZE = 500
 """Molecules tried for one part."""
 # Raised whenever the same seed begins to give other molecules.
 RECIPE_VERSION = 1
@@ -34,13 +34,19 @@ def describe(seed: int) -> dict[str, Any]:
 
 
 def build_library(
-    path: str | Path, n: int, seed: int, *, workers: int = 1, made: Callable[[int], None] = lambda _: None
+    path: str | Path,
+    n: int,
+    seed: int,
+    *,
+    workers: int = 1,
+    made: Callable[[int], None] = lambda _: None,
+    part_size: int = PART_SIZE,
 ) -> int:
     """Make a library of n distinct molecules, solvents not counted.
 
-    Parts lie in ``<path>.parts`` until there are enough; calling again after a kill goes on. The
-    result depends on n and the seed alone. The parts are kept if `n` turns out larger than before:
-    they are removed only with the finished file.
+    Parts lie in ``<path>.parts`` until there are enough; calling again after a kill goes on. The bytes
+    of the result depend on n and the seed alone. Molecules are tried in order, and of those with equal
+    SMILES the first is kept.
 
     Parameters
     ----------
@@ -49,7 +55,7 @@ def build_library(
 
     Returns
     -------
-    The number of molecules tried.
+    The number of molecules tried: 0 where the file already holds n.
 
     Raises
     ------
@@ -60,13 +66,16 @@ def build_library(
     path = Path(path)
     attributes = describe(seed)
     if path.exists():
-        _check_same(MoleculeLibrary(path), attributes)
+        existing = MoleculeLibrary(path)
+        _check_same(existing, attributes)
+        if len(existing) - existing.n_solvents == n:
+            return 0
     folder = writable_directory(path.with_name(path.name + ".parts"))
     with _alone_in(folder), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         distinct: dict[str, Molecule] = {}
         tried = 0
         try:
-            for part in _parts(pool, folder, attributes, 2 * workers):
+            for part in _parts(pool, folder, attributes, part_size, 2 * workers):
                 before = len(distinct)
                 for k in range(len(part)):
                     distinct.setdefault(part[k][0], part[k])
@@ -89,7 +98,7 @@ def build_library(
 
 
 def _parts(
-    pool: ProcessPoolExecutor, folder: Path, attributes: dict[str, Any], ahead: int
+    pool: ProcessPoolExecutor, folder: Path, attributes: dict[str, Any], size: int, ahead: int
 ) -> Iterator[MoleculeLibrary]:
     """Parts 0, 1, 2, … without end, some made ahead; those that a former run left are used."""
     waiting: dict[int, Future[None] | None] = {}
@@ -97,28 +106,30 @@ def _parts(
     while True:
         for k in range(number, number + ahead):
             if k not in waiting:
-                path = _part_path(folder, k)
-                waiting[k] = None if path.exists() else pool.submit(make_part, path, k, attributes)
+                path, start = _part_path(folder, k, size), k * size
+                done = path.exists()
+                waiting[k] = None if done else pool.submit(make_part, path, start, start + size, attributes)
         future = waiting.pop(number)
         if future is not None:
-            wait([future], return_when=FIRST_COMPLETED)
             future.result()
-        part = MoleculeLibrary(_part_path(folder, number))
+        part = MoleculeLibrary(_part_path(folder, number, size))
         _check_same(part, attributes)
         yield part
         number += 1
 
 
-def _part_path(folder: Path, k: int) -> Path:
-    return folder / f"part-{k:05d}.h5"
+def _part_path(folder: Path, k: int, size: int) -> Path:
+    return folder / f"part-{k * size:09d}-{(k + 1) * size:09d}.h5"
 
 
-def make_part(path: Path, k: int, attributes: dict[str, Any]) -> None:
-    """Write the k-th part to a file of its own; runs in a worker process, which alone loads RDKit."""
+def make_part(path: Path, start: int, stop: int, attributes: dict[str, Any]) -> None:
+    """Write molecules start … stop − 1 to a file of their own; runs in a worker process, which alone loads RDKit."""
     from xrdml.xrd_simulator.molecules import sample
 
-    some = (sample(attributes["seed"], i) for i in range(k * PART, (k + 1) * PART))
-    write_library(path, ((m.smiles, m.numbers, m.positions[0]) for m in some), {**attributes, "n_solvents": 0})
+    some = (sample(attributes["seed"], i) for i in range(start, stop))
+    write_library(
+        path, ((m.smiles, m.numbers, m.positions[0]) for m in some), {**attributes, "n_solvents": 0}
+    )
 
 
 def _solvents() -> list[Molecule]:

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from xrdml.xrd_simulator import _fragments as blocks
@@ -85,11 +85,8 @@ def solvent(smiles: str) -> Molecule:
 @contextmanager
 def _quiet_rdkit() -> Iterator[None]:
     """RDKit prints a line for every graph that it refuses, which is how bad attempts are found."""
-    RDLogger.DisableLog("rdApp.*")
-    try:
+    with rdBase.BlockLogs():
         yield
-    finally:
-        RDLogger.EnableLog("rdApp.*")
 
 
 @cache
@@ -250,8 +247,8 @@ def _sanitized(mol: Chem.Mol) -> Chem.Mol | None:
 def _embed(graph: Chem.Mol, conformers: int, seed: int) -> Molecule | None:
     mol = Chem.AddHs(graph)
     parameters = rdDistGeom.ETKDGv3()
-    parameters.randomSeed = seed
-    parameters.maxIterations = 20
+    parameters.randomSeed = seed  # type: ignore[assignment]  # RDKit's stubs are wrong here
+    parameters.maxIterations = 20  # type: ignore[assignment]
     if not rdDistGeom.EmbedMultipleConfs(mol, conformers, parameters):
         return None
     if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
