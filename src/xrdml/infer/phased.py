@@ -58,7 +58,7 @@ class PhasingPredictor:
 
     def _one(self, problem: FillProblem) -> Prediction:
         solution = solve(problem, self._network, self._options, self._progress)
-        details = {
+        details: dict[str, Any] = {
             "solved": solution.solved,
             "starts": solution.starts,
             "r_known": solution.r_known,
