@@ -123,7 +123,7 @@ def _part_path(folder: Path, k: int, size: int) -> Path:
 
 
 def make_part(path: Path, start: int, stop: int, attributes: dict[str, Any]) -> None:
-    """Write molecules start … stop − 1 to a file of their own; runs in a worker process, which alone loads RDKit."""
+    """Write molecules start … stop − 1 to a file of their own; in a worker process, which loads RDKit."""
     from xrdml.xrd_simulator.molecules import sample
 
     some = (sample(attributes["seed"], i) for i in range(start, stop))

@@ -125,7 +125,9 @@ def random_graph(rng: np.random.Generator) -> Chem.Mol | None:
             break
         mol = joined
         room -= size
-    return _sanitized(_capped(rng, mol))
+    # Blocks that do not join leave less than was drawn, and caps come on top of it.
+    whole = _sanitized(_capped(rng, mol))
+    return whole if whole is not None and N_ATOMS[0] <= whole.GetNumAtoms() <= N_ATOMS[1] else None
 
 
 def _core(rng: np.random.Generator) -> tuple[str, ...]:
