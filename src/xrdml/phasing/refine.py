@@ -10,9 +10,10 @@ from torch import Tensor
 
 from xrdml.crystal.structure import Structure
 from xrdml.crystal.symmetry import Hkl
-from xrdml.physics.structure_factors import collate, structure_factors
+from xrdml.physics.structure_factors import collate, s_squared, structure_factors
 
 U_RANGE = (0.005, 0.25)
+MAP_WEIGHT, U_WEIGHT = 0.15, 0.01
 
 
 def refine(
@@ -22,13 +23,16 @@ def refine(
     map_hkl: Hkl,
     f_map: np.ndarray,
     cycles: int = 60,
-    map_weight: float = 0.5,
+    map_weight: float = MAP_WEIGHT,
+    u_weight: float = U_WEIGHT,
 ) -> tuple[Structure, float, float]:
     """Move the atoms of general positions, refine U_iso and the scale.
 
-    Minimises Σ(|Fo| − k|Fc|)² / Σ|Fo|² over the measured reflections plus `map_weight` times
-    Σ|F_map − k'F_c|² / Σ|F_map|² over those of the map: with data to 1.5 Å alone there are
-    fewer observations than the parameters of an organic crystal want.
+    Minimises Σ(|Fo| − k|Fc|)² / Σ|Fo|² over the measured reflections, plus `map_weight` times
+    Σ|F_map − k'·exp(−B's²)·Fc|² / Σ|F_map|² over those of the map, plus `u_weight` times the variance of
+    ln U: data to 1.5 Å alone are fewer than the parameters of an organic crystal want. The map has a fall-off
+    B' of its own, since a network draws what is uncertain too smooth; so it speaks on positions, the
+    measured amplitudes on displacements.
 
     Parameters
     ----------
@@ -53,7 +57,9 @@ def refine(
     log_u = batch.u_iso.log().clone().requires_grad_(True)
     # Shifts in units of 1 Å, so that one step size serves both kinds of parameters.
     lengths = torch.tensor(structure.cell[:3])
-    optimiser = torch.optim.LBFGS([shift, log_u], max_iter=cycles, line_search_fn="strong_wolfe")
+    falloff = torch.zeros((), requires_grad=True)
+    s2_map = s_squared(batch.reciprocal_metric, hm)[0]
+    optimiser = torch.optim.LBFGS([shift, log_u, falloff], max_iter=cycles, line_search_fn="strong_wolfe")
 
     def calculated() -> tuple[Tensor, Tensor, Tensor]:
         moved = replace(
@@ -69,9 +75,10 @@ def refine(
         optimiser.zero_grad()
         fc, fcm, k = calculated()
         amplitude = (fo - k * fc.abs()).square().sum() / fo.square().sum()
+        fcm = fcm * torch.exp(-10 * falloff * s2_map)
         km = (fm.conj() * fcm).real.sum() / fcm.abs().square().sum()
         density = (fm - km * fcm).abs().square().sum() / fm.abs().square().sum()
-        value = amplitude + map_weight * density
+        value = amplitude + map_weight * density + u_weight * log_u.var(unbiased=False)
         value.backward()
         return value
 
