@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -69,6 +69,23 @@ def writable_directory(path: str | Path) -> Path:
             f"cannot write to this directory ({error.strerror}); choose another", path=path
         ) from None
     return path
+
+
+def check_overwriting(directory: Path, names: Iterable[str], inputs: Iterable[Path | None]) -> None:
+    """Refuse to write over an input, or over a file that no report.json beside it says is ours.
+
+    Raises
+    ------
+    UserError
+        One of `names` in `directory` would be lost.
+    """
+    given = {path.resolve() for path in inputs if path is not None}
+    ours = (directory / "report.json").exists()
+    for target in (directory / name for name in names):
+        if target.exists() and (target.resolve() in given or not ours):
+            raise UserError(
+                "would be overwritten and is not a result of xrdml; choose another --out", path=target
+            )
 
 
 MAX_TEXT_BYTES = 1 << 30

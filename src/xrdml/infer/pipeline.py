@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xrdml import __version__
 from xrdml.crystal.cell import Cell, d_spacing
-from xrdml.crystal.files import writable_directory, write_text
+from xrdml.crystal.files import check_overwriting, writable_directory, write_text
 from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.hklf import write_hklf4
 from xrdml.crystal.load import Measurement, load_measurement
@@ -69,7 +69,7 @@ def infer(options: InferOptions, progress: Callable[[str, float], None] | None =
     )
     out = writable_directory(options.out)
     stem = options.input.stem
-    _protect(options, out / f"{stem}.hkl")
+    check_overwriting(out, [f"{stem}.hkl"], [options.input])
     merged = merge(measurement.reflections, measurement.symmetry)
     problem = make_problem(
         merged.reflections,
@@ -94,7 +94,7 @@ def infer(options: InferOptions, progress: Callable[[str, float], None] | None =
     )
     _write(report, measurement, problem, filled, f_true, out, stem, options.figures)
     report.content["seconds"] = round(time.perf_counter() - started, 2)
-    report.content["versions"] = _versions()
+    report.content["versions"] = versions()
     write_text(out / "report.json", report.to_json())
     return report
 
@@ -113,16 +113,6 @@ def _check(options: InferOptions) -> None:
     if options.cut is not None and not options.d_min < options.cut <= 10:
         raise UserError(
             f"--cut {options.cut:g}: must lie above --d-min ({options.d_min:g} Å) and at most at 10 Å"
-        )
-
-
-def _protect(options: InferOptions, target: Path) -> None:
-    """Never write over a measurement: the input itself, or a file that is not of our making."""
-    if not target.exists():
-        return
-    if target.resolve() == options.input.resolve() or not (target.parent / "report.json").exists():
-        raise UserError(
-            "would be overwritten and is not a result of xrdml; choose another --out", path=target
         )
 
 
@@ -164,6 +154,7 @@ def _write(
     report.content |= {"files": names, "directory": str(out), "intensity_scale": scale}
 
 
-def _versions() -> dict[str, Any]:
-    versions = {package: version(package) for package in ("numpy", "gemmi")}
-    return {"xrdml": __version__, **versions, "python": platform.python_version()}
+def versions() -> dict[str, Any]:
+    """Of what a result depends on."""
+    packages = {package: version(package) for package in ("numpy", "gemmi")}
+    return {"xrdml": __version__, **packages, "python": platform.python_version()}
