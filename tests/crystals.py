@@ -5,6 +5,7 @@ from __future__ import annotations
 import gemmi
 import numpy as np
 
+from xrdml.crystal.cell import metric
 from xrdml.crystal.structure import Structure
 from xrdml.errors import UserError
 
@@ -22,6 +23,28 @@ def random_structure(space_group="P 1 21 1", cell=MONOCLINIC, n=20, seed=0, u_is
         u_iso=np.full(n, u_iso),
         occupancy=np.ones(n),
     )
+
+
+def spread_structure(group, n, cell=MONOCLINIC, seed=0, numbers=(6, 6, 7, 8)) -> Structure:
+    """Atoms at least 1.4 Å from each other and from all images."""
+    rng = np.random.default_rng(seed)
+    empty = Structure(cell, group, np.zeros(0, np.uint8), np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+    frac = np.zeros((0, 3))
+    while len(frac) < n:
+        trial = np.concatenate([frac, rng.random((1, 3))])
+        if distances(trial[-1:], trial, empty)[0, 1:].min() > 1.4:
+            frac = trial
+    z = rng.choice(np.array(numbers, np.uint8), n)
+    return Structure(cell, group, z, frac, rng.uniform(0.02, 0.06, n), np.ones(n))
+
+
+def distances(a: np.ndarray, b: np.ndarray, structure: Structure) -> np.ndarray:
+    """From sites a to all images of sites b in Å, sorted, (len(a), …)."""
+    group = structure.symmetry
+    images = (np.einsum("sij,nj->sni", group.rotations, b) + group.translations[:, None]).reshape(-1, 3)
+    delta = a[:, None] - images
+    delta -= np.round(delta)
+    return np.sort(np.sqrt(np.einsum("abi,ij,abj->ab", delta, metric(structure.cell), delta)), 1)
 
 
 def direct_sum(structure: Structure, hkl: np.ndarray) -> np.ndarray:

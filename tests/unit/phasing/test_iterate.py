@@ -1,0 +1,147 @@
+"""The iteration between measured amplitudes and what is believed about densities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.crystals import direct_sum, random_structure
+
+from xrdml.crystal.cell import inverse_d_squared
+from xrdml.data.density import density_crystal, to_density, to_structure_factors
+from xrdml.models.density_prior import DensityPrior
+from xrdml.phasing.iterate import (
+    Schedule,
+    fitted,
+    iterate,
+    map_correlation,
+    random_start,
+    relaxed_reflect_reflect,
+    residual,
+    with_amplitudes,
+)
+from xrdml.phasing.origin import shifted
+from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
+
+CELL = (5.3, 6.1, 7.4, 90.0, 104.0, 90.0)
+STRUCTURE = random_structure("P 1 21 1", CELL, n=5)
+
+
+def sphere(d_limit: float = 1.4, free_fraction: float = 0.1, seed: int = 0, **options) -> MeasuredSphere:
+    hkl = STRUCTURE.symmetry.unique_reflections(CELL, d_limit)
+    f = np.abs(direct_sum(STRUCTURE, hkl))
+    return measured_sphere(hkl, f, CELL, STRUCTURE.symmetry, d_limit, free_fraction, seed, **options)
+
+
+def test_known_free_and_floating_share_the_sphere():
+    s = sphere()
+    assert not (s.known & s.free).any()
+    assert not (s.known & s.floating).any()
+    assert (s.free <= s.floating).all()  # they do not constrain
+    assert ((s.known | s.floating) <= s.drawn).all()
+    assert not (s.known | s.floating | s.drawn)[0, 0, 0]
+    share = float(s.free.sum() / (s.known | s.free).sum())
+    assert 0.03 < share < 0.2
+    absent = s.known & (s.amplitude == 0)
+    assert absent[0, 1, 0]  # 0k0 with odd k
+    assert absent.sum() == 2 * len(range(1, int(6.1 / 1.4) + 1, 2))
+    mean_square = (s.amplitude[s.known] ** 2).sum() / s.amplitude.numel()
+    assert float(mean_square) == pytest.approx(1, rel=1e-4)
+
+
+def test_equivalents_are_left_out_together():
+    s = sphere()
+    indices = np.argwhere(s.free.numpy())
+    shape = np.array(s.shape)
+    for h, k, l in indices:
+        for mate in ((-h, k, -l), (-h, -k, -l), (h, -k, l)):
+            assert s.free[tuple(np.array(mate) % shape)]
+
+
+def test_what_was_not_measured_floats():
+    hkl = STRUCTURE.symmetry.unique_reflections(CELL, 1.4)
+    f = np.abs(direct_sum(STRUCTURE, hkl))
+    low = inverse_d_squared(CELL, hkl) < 0.04  # behind the beam stop
+    s = measured_sphere(hkl[~low], f[~low], CELL, STRUCTURE.symmetry, 1.4, free_fraction=0)
+    lost = tuple(hkl[low][0] % np.array(s.shape))
+    assert s.floating[lost] and not s.known[lost] and s.amplitude[lost] == 0  # noqa: PT018
+
+
+def test_measured_amplitudes_are_kept_and_the_others_left():
+    s = sphere()
+    f = to_structure_factors(torch.randn(2, *s.shape, generator=torch.Generator().manual_seed(1)))
+    put = with_amplitudes(f, s)
+    torch.testing.assert_close(put.abs()[:, s.known], s.amplitude[s.known].expand(2, -1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(put[:, ~s.known], f[:, ~s.known])
+    kept = s.known & (s.amplitude > 0)
+    turned = (put * f.conj())[:, kept]
+    assert turned.imag.abs().max() < 1e-4 * turned.abs().max()
+    torch.testing.assert_close(with_amplitudes(put, s), put, atol=1e-5, rtol=1e-5)
+
+
+def test_residual_is_that_of_the_definition_and_the_scale_is_fitted():
+    s = sphere(free_fraction=0)
+    f = s.amplitude[None] * torch.polar(torch.ones(s.shape), torch.rand(s.shape))[None]
+    torch.testing.assert_close(fitted(7 * f, s), f, atol=1e-4, rtol=1e-4)
+    assert float(residual(f, s, s.known)) < 1e-5
+    assert float(residual(1.3 * f, s, s.known)) == pytest.approx(0.3, rel=1e-3)
+
+
+@pytest.mark.parametrize("plain", [0.0, 0.5, 1.0])
+def test_levels_fall_from_start_to_end(plain):
+    schedule = Schedule(plain=plain, level_start=0.8, level_end=0.2)
+    levels = [schedule.level(u) for u in np.linspace(0, 1, 11)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] == pytest.approx(0.8)
+    assert levels[-1] == pytest.approx(0.2)
+
+
+def test_plain_iteration_ends_on_the_measured_amplitudes():
+    s = sphere()
+    x = iterate(lambda f, level: f, s, random_start(s, 3, 0), Schedule(iterations=2, plain=1.0))
+    torch.testing.assert_close(x.abs()[:, s.known], s.amplitude[s.known].expand(3, -1), atol=1e-4, rtol=0)
+    assert (x[:, ~(s.known | s.floating)] == 0).all()
+
+
+def test_the_truth_is_a_fixed_point_of_both_iterations():
+    s = sphere(free_fraction=0)
+    true = torch.from_numpy(density_crystal(STRUCTURE).f) * s.known
+    true = fitted(true[None], s)
+
+    def believe(f: torch.Tensor, level: float) -> torch.Tensor:
+        return true.expand_as(f)
+
+    x = with_amplitudes(true, s)
+    for plain in (0.0, 1.0):
+        end = iterate(believe, s, x, Schedule(iterations=5, plain=plain))
+        assert float(map_correlation(true[0], end, s.known)) > 0.999
+
+
+def test_attempts_repeat_with_their_seed_and_differ_without():
+    torch.manual_seed(0)
+    network = DensityPrior(1, 8).eval()
+    s = sphere()
+    schedule = Schedule(iterations=4)
+    seen: list[int] = []
+    first = relaxed_reflect_reflect(network, s, 2, schedule, 5, lambda i, r: seen.append(len(r)))
+    second = relaxed_reflect_reflect(network, s, 2, schedule, 5)
+    other = relaxed_reflect_reflect(network, s, 2, schedule, 6)
+    torch.testing.assert_close(first.f, second.f, atol=1e-5, rtol=1e-5)
+    assert (first.f - other.f).abs().max() > 1e-3
+    assert seen == [2] * 4
+    assert first.r_known.shape == first.r_free.shape == (2,)
+    # What is drawn is a real map of reflections to D_HIGH.
+    assert (first.f[:, ~s.drawn] == 0).all()
+    back = to_structure_factors(to_density(first.f))
+    torch.testing.assert_close(back, first.f, atol=1e-3, rtol=1e-3)
+
+
+def test_map_correlation_knows_neither_origin_nor_hand():
+    f = torch.from_numpy(density_crystal(STRUCTURE).f)
+    chosen = f.abs() > 0
+    moved = shifted(f, np.array([2, 5, 7]) / np.array(f.shape))
+    same = torch.stack([f, moved, moved.conj()])
+    torch.testing.assert_close(map_correlation(f, same, chosen), torch.ones(3), atol=1e-4, rtol=0)
+    s = sphere()
+    other = random_start(s, 4, 0)
+    assert map_correlation(f, other, s.known).max() < 0.75

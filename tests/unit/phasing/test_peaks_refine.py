@@ -1,0 +1,81 @@
+"""Atoms from maps, and their refinement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.crystals import direct_sum, distances, spread_structure
+
+from xrdml.crystal.cell import orthogonalization
+from xrdml.crystal.structure import Structure
+from xrdml.data.density import density_crystal
+from xrdml.phasing.peaks import atoms_from_peaks, cell_atoms, find_peaks
+from xrdml.phasing.refine import refine
+
+CELL = (7.7, 8.7, 10.8, 90.0, 103.0, 90.0)
+SMALL = (5.3, 6.1, 7.4, 90.0, 104.0, 90.0)
+
+
+@pytest.mark.parametrize("group", ["P 1 21 1", "P -1", "P 1 21/c 1", "P 21 21 21", "C 1 2/c 1"])
+def test_every_atom_of_a_map_to_1_A_is_found(group):
+    cell = CELL if group != "P 21 21 21" else (7.7, 8.7, 10.8, 90.0, 90.0, 90.0)
+    structure = spread_structure(group, 6, cell)
+    f = torch.from_numpy(density_crystal(structure).f)
+    peaks = find_peaks(f, cell, structure.symmetry, 6)
+    assert (np.diff(peaks.height) <= 0).all()
+    assert (distances(structure.frac, peaks.frac, structure)[:, 0] < 0.1).all()
+
+
+def test_the_highest_peaks_become_the_heaviest_atoms():
+    structure = spread_structure("P 1 21 1", 5)
+    structure = replace(structure, numbers=np.array([17, 6, 8, 6, 6], np.uint8), u_iso=np.full(5, 0.03))
+    f = torch.from_numpy(density_crystal(structure).f)
+    atoms, _ = atoms_from_peaks(f, CELL, structure.symmetry, structure.cell_contents())
+    assert atoms.numbers.tolist() == [17, 8, 6, 6, 6]
+    assert distances(structure.frac[[0, 2]], atoms.frac[:2], structure)[:, 0].max() < 0.1
+
+
+def test_a_molecule_on_a_mirror_gets_all_its_atoms():
+    frac = np.array([[0.12, 0.25, 0.31], [0.30, 0.25, 0.35], [0.42, 0.25, 0.21], [0.70, 0.06, 0.75]])
+    numbers = np.array([8, 7, 6, 6], np.uint8)
+    structure = Structure(CELL, "P 1 21/m 1", numbers, frac, np.full(4, 0.03), np.ones(4))
+    f = torch.from_numpy(density_crystal(structure).f)
+    atoms, _ = atoms_from_peaks(f, CELL, structure.symmetry, structure.cell_contents())
+    assert len(atoms) == 4
+    assert atoms.cell_contents() == structure.cell_contents()
+    assert (distances(frac, atoms.frac, structure)[:, 0] < 0.1).all()
+
+
+def test_a_cell_without_formula_holds_carbon_for_every_18_cubic_angstrom():
+    assert cell_atoms((10.0, 10.0, 9.0, 90.0, 90.0, 90.0), None) == [6] * 50
+    assert cell_atoms(CELL, {"C": 4.0, "H": 8.0, "Cl": 2.0}) == [17, 17, 6, 6, 6, 6]
+
+
+@pytest.mark.parametrize("group", ["P 1 21 1", "P -1"])
+def test_refinement_brings_displaced_atoms_back(group):
+    truth = spread_structure(group, 4, SMALL)
+    hkl = truth.symmetry.unique_reflections(SMALL, 1.0)
+    f = direct_sum(truth, hkl)
+    to_frac = np.linalg.inv(orthogonalization(SMALL))
+    step = np.random.default_rng(1).normal(size=(4, 3))
+    step *= 0.1 / np.linalg.norm(step, axis=1, keepdims=True)
+    start = replace(truth, frac=truth.frac + step @ to_frac.T, u_iso=np.full(4, 0.08))
+    refined, scale, r1 = refine(start, hkl, 3.0 * np.abs(f), hkl, 3.0 * f)
+    assert r1 < 0.03
+    assert scale == pytest.approx(3.0, rel=0.02)
+    assert distances(truth.frac, refined.frac, truth)[:, 0].max() < 0.02
+    np.testing.assert_allclose(refined.u_iso, truth.u_iso, atol=0.01)
+
+
+def test_refinement_leaves_special_positions_on_their_element():
+    frac = np.array([[0.12, 0.25, 0.31], [0.70, 0.06, 0.75]])
+    truth = Structure(SMALL, "P 1 21/m 1", np.array([8, 6], np.uint8), frac, np.full(2, 0.03), np.ones(2))
+    hkl = truth.symmetry.unique_reflections(SMALL, 1.0)
+    f = direct_sum(truth, hkl)
+    start = replace(truth, frac=truth.frac + np.array([[0, 0, 0], [0.01, 0.005, -0.01]]))
+    refined, _, r1 = refine(start, hkl, np.abs(f), hkl, f)
+    assert refined.frac[0] == pytest.approx(frac[0], abs=1e-6)
+    assert r1 < 0.03
