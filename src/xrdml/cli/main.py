@@ -12,6 +12,7 @@ from xrdml.errors import UserError
 
 COMMANDS = {
     "infer": "fill a measured .hkl to 0.8 Å and write HKLF 4 for SHELXT",
+    "solve": "solve a measured crystal: phases, map, atoms",
     "molecules": "make a library of random molecules, for crystals of whole molecules",
     "simulate": "make random crystals into an HDF5 file",
     "train": "train a network (Hydra overrides follow, e.g. model=unet)",
