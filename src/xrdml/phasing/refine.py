@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xrdml.crystal.cell import metric
 from xrdml.crystal.structure import Structure
 from xrdml.crystal.symmetry import Hkl
 from xrdml.physics.structure_factors import collate, s_squared, structure_factors
@@ -26,7 +27,7 @@ def refine(
     map_weight: float = MAP_WEIGHT,
     u_weight: float = U_WEIGHT,
 ) -> tuple[Structure, float, float]:
-    """Move the atoms of general positions, refine U_iso and the scale.
+    """Move the atoms as far as their site symmetry lets them, refine U_iso and the scale.
 
     Minimises Σ(|Fo| − k|Fc|)² / Σ|Fo|² over the measured reflections, plus `map_weight` times
     Σ|F_map − k'·exp(−B's²)·Fc|² / Σ|F_map|² over those of the map, plus `u_weight` times the variance of
@@ -52,7 +53,7 @@ def refine(
     hm = torch.from_numpy(np.ascontiguousarray(map_hkl))
     fo = torch.from_numpy(f_obs.astype(np.float32))
     fm = torch.from_numpy(f_map.astype(np.complex64))
-    general = torch.from_numpy(structure.symmetry.site_order(structure.frac, structure.cell) == 1)
+    free = torch.from_numpy(_free_directions(structure)).float()
     shift = torch.zeros_like(batch.frac, requires_grad=True)
     log_u = batch.u_iso.log().clone().requires_grad_(True)
     # Shifts in units of 1 Å, so that one step size serves both kinds of parameters.
@@ -61,10 +62,13 @@ def refine(
     s2_map = s_squared(batch.reciprocal_metric, hm)[0]
     optimiser = torch.optim.LBFGS([shift, log_u, falloff], max_iter=cycles, line_search_fn="strong_wolfe")
 
+    def positions() -> Tensor:
+        return batch.frac + torch.einsum("nij,bnj->bni", free, shift / lengths)
+
     def calculated() -> tuple[Tensor, Tensor, Tensor]:
         moved = replace(
             batch,
-            frac=batch.frac + shift / lengths * general[None, :, None],
+            frac=positions(),
             u_iso=log_u.exp().clamp(*U_RANGE),
         )
         fc, fcm = structure_factors(moved, h)[0], structure_factors(moved, hm)[0]
@@ -86,6 +90,18 @@ def refine(
     with torch.no_grad():
         fc, _, k = calculated()
         r1 = float((fo - k * fc.abs()).abs().sum() / fo.sum())
-        frac = (batch.frac + shift / lengths * general[None, :, None])[0].double().numpy()
+        frac = positions()[0].double().numpy()
         u = log_u.exp().clamp(*U_RANGE)[0].double().numpy()
     return replace(structure, frac=frac, u_iso=u), float(k), r1
+
+
+def _free_directions(structure: Structure, tolerance: float = 0.1) -> np.ndarray:
+    """Projections of fractional shifts onto those that keep each atom on its symmetry element, (n, 3, 3).
+
+    The mean of the rotations that bring a site back to within `tolerance` Å of itself.
+    """
+    group, x = structure.symmetry, structure.frac
+    delta = np.einsum("sij,nj->nsi", group.rotations, x) + group.translations - x[:, None]
+    delta -= np.round(delta)
+    stays = np.einsum("nsi,ij,nsj->ns", delta, metric(structure.cell), delta) < tolerance**2
+    return np.einsum("ns,sij->nij", stays, group.rotations) / stays.sum(1)[:, None, None]

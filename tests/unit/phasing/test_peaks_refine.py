@@ -70,12 +70,16 @@ def test_refinement_brings_displaced_atoms_back(group):
     np.testing.assert_allclose(refined.u_iso, truth.u_iso, atol=0.01)
 
 
-def test_refinement_leaves_special_positions_on_their_element():
-    frac = np.array([[0.12, 0.25, 0.31], [0.70, 0.06, 0.75]])
-    truth = Structure(SMALL, "P 1 21/m 1", np.array([8, 6], np.uint8), frac, np.full(2, 0.03), np.ones(2))
+def test_refinement_moves_special_positions_within_their_element():
+    frac = np.array([[0.12, 0.25, 0.31], [0.70, 0.06, 0.75], [0.5, 0.0, 0.0]])
+    numbers = np.array([8, 6, 7], np.uint8)
+    truth = Structure(SMALL, "P 1 21/m 1", numbers, frac, np.full(3, 0.03), np.ones(3))
     hkl = truth.symmetry.unique_reflections(SMALL, 1.0)
     f = direct_sum(truth, hkl)
-    start = replace(truth, frac=truth.frac + np.array([[0, 0, 0], [0.01, 0.005, -0.01]]))
-    refined, _, r1 = refine(start, hkl, np.abs(f), hkl, f)
-    assert refined.frac[0] == pytest.approx(frac[0], abs=1e-6)
+    step = np.array([[0.012, 0, -0.01], [0.01, 0.005, -0.01], [0, 0, 0]])
+    refined, _, r1 = refine(replace(truth, frac=frac + step), hkl, np.abs(f), hkl, f)
     assert r1 < 0.03
+    # The mirror fixes y, the centre everything.
+    assert refined.frac[0, 1] == pytest.approx(0.25, abs=1e-6)
+    assert refined.frac[2] == pytest.approx([0.5, 0, 0], abs=1e-6)
+    assert distances(frac, refined.frac, truth)[:, 0].max() < 0.02
