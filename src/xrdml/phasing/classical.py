@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -33,7 +34,8 @@ POLISHING = 30
 CONVERGED = 0.8
 """Agreement of a P1 map with its symmetry mates that ends a batch."""
 MAX_R1 = 0.2
-"""R1 of the refined atoms up to which a crystal counts as solved."""
+"""R1 of the refined atoms, times √(n / (n − p)) for n reflections and p parameters, up to which a crystal
+counts as solved: few reflections are fitted by any atoms."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,14 @@ def solve_classically(problem: FillProblem, options: ClassicalOptions | None = N
         tried += options.batch
         phased, structure, r1 = search.build(f, x0)
         if best is None or r1 < best.r1:
-            best = ClassicalSolution(r1 < MAX_R1, phased, structure, r1, agreement, 0, 0.0)
+            solved = structure is not None and _corrected(r1, len(phased), len(structure)) < MAX_R1
+            best = ClassicalSolution(solved, phased, structure, r1, agreement, 0, 0.0)
     return replace(best, starts=tried, seconds=time.perf_counter() - began)
+
+
+def _corrected(r1: float, n_reflections: int, n_atoms: int) -> float:
+    freedom = n_reflections - 4 * n_atoms - 1
+    return r1 * math.sqrt(n_reflections / freedom) if freedom > 0 else math.inf
 
 
 class _Search:
