@@ -15,7 +15,9 @@ from xrdml.errors import UserError
 
 if TYPE_CHECKING:
     from xrdml.crystal.grid import HklGrid
+    from xrdml.crystal.molecular_options import MolecularOptions
     from xrdml.crystal.store import TensorLayout
+    from xrdml.xrd_simulator.options import RandomAtomsOptions
 
 THESIS_GRID = "-13:12,0:17,0:22"
 SECONDS_BETWEEN_LINES = 10.0
@@ -27,7 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--space-groups", default="P21,C2", metavar="A,B,…", help="equally often (default P21,C2)"
     )
-    parser.add_argument("--recipe", default="random_atoms", help="random_atoms (default)")
+    parser.add_argument(
+        "--recipe", default="random_atoms",
+        help="random_atoms: the thesis' loose atoms (default); molecular: packed molecules of a library",
+    )  # fmt: skip
+    parser.add_argument(
+        "--molecules", type=Path, metavar="LIBRARY.h5",
+        help="for --recipe molecular: made by `xrdml molecules`",
+    )  # fmt: skip
     parser.add_argument(
         "--thesis", action="store_true",
         help="the original's crystals: one cell shape, U uniform on 0–0.3 Å², a quarter Cl",
@@ -51,11 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from xrdml.crystal.grid import HklGrid
-    from xrdml.xrd_simulator.options import RECIPES, RandomAtomsOptions
+    from xrdml.xrd_simulator.options import WORKERS
     from xrdml.xrd_simulator.simulate import describe, simulate
 
-    if args.recipe not in RECIPES:
-        raise UserError(f"unknown recipe '{args.recipe}'; there is: {', '.join(RECIPES)}")
+    if args.recipe not in WORKERS:
+        raise UserError(f"unknown recipe '{args.recipe}'; there is: {', '.join(WORKERS)}")
     for name, least in (("n", 1), ("workers", 1), ("seed", 0)):
         if getattr(args, name) < least:
             raise UserError(f"--{name} {getattr(args, name)}: give {least} or more")
@@ -65,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
         )
     grid = None if args.grid == "none" else HklGrid.parse(args.grid)
     names = [name for name in args.space_groups.split(",") if name.strip()]
-    options = RandomAtomsOptions.make(names, grid=grid, d_min=args.d_min_high, thesis=args.thesis)
+    options = (
+        _molecular(args, names, grid) if args.recipe == "molecular" else _random_atoms(args, names, grid)
+    )
     attributes = describe(options, args.seed, _layout(args, grid), args.recipe)
 
     started = time.monotonic()
@@ -78,6 +89,24 @@ def run(args: argparse.Namespace) -> int:
         seconds = time.monotonic() - started
         print(f"{args.output}: {args.n} crystals ({added} new), {size:.1f} MB, {seconds:.1f} s")
     return 0
+
+
+def _random_atoms(args: argparse.Namespace, names: list[str], grid: HklGrid | None) -> RandomAtomsOptions:
+    from xrdml.xrd_simulator.options import RandomAtomsOptions
+
+    if args.molecules:
+        raise UserError("--molecules belongs to --recipe molecular; add it, or leave --molecules out")
+    return RandomAtomsOptions.make(names, grid=grid, d_min=args.d_min_high, thesis=args.thesis)
+
+
+def _molecular(args: argparse.Namespace, names: list[str], grid: HklGrid | None) -> MolecularOptions:
+    from xrdml.crystal.molecular_options import MolecularOptions
+
+    if args.molecules is None:
+        raise UserError("--recipe molecular needs --molecules LIBRARY.h5; make one by `xrdml molecules`")
+    if args.thesis or args.tensors:
+        raise UserError("--thesis and --tensors belong to --recipe random_atoms; leave them out")
+    return MolecularOptions.make(names, args.molecules, grid=grid, d_min=args.d_min_high)
 
 
 def _layout(args: argparse.Namespace, grid: HklGrid | None) -> TensorLayout | None:

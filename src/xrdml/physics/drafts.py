@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,17 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xrdml.crystal.cell import orthogonalization
+from xrdml.crystal.molecular_options import MolecularOptions
 from xrdml.crystal.molecule_library import Molecule
 from xrdml.crystal.symmetry import Symmetry, symmetry
-from xrdml.errors import UserError
 from xrdml.physics.contacts import atom_kinds, atom_volumes
 from xrdml.physics.neighbors import RigidCrystals
-
-SPACE_GROUPS = {
-    "P 1 21/c 1": 0.36, "P -1": 0.20, "P 21 21 21": 0.13, "P 1 21 1": 0.12, "C 1 2/c 1": 0.07,
-    "P b c a": 0.04, "P n a 21": 0.03, "C 1 2 1": 0.03, "P 1": 0.02,
-}  # fmt: skip
-"""Relative frequencies, about those of organic crystals."""
 
 AXIS_SPREAD = 0.6
 """Spread of ln(axis) at the start; compression brings it down to that of published crystals."""
@@ -47,34 +41,6 @@ class Molecules(Protocol):
     def n_solvents(self) -> int: ...
     def __len__(self) -> int: ...
     def __getitem__(self, i: int, /) -> Molecule: ...
-
-
-@dataclass(frozen=True)
-class MolecularOptions:
-    """Distributions of the recipe `molecular`.
-
-    Attributes
-    ----------
-    space_groups
-        {extended Hermann–Mauguin symbol: relative frequency}: triclinic, orthorhombic, or monoclinic
-        with unique axis b.
-    """
-
-    space_groups: dict[str, float] = field(default_factory=lambda: dict(SPACE_GROUPS))
-
-    def __post_init__(self) -> None:
-        for name in self.space_groups:
-            group = symmetry(name)
-            diagonal = (group.rotations * (1 - np.eye(3, dtype=int)) == 0).all()
-            along_b = (
-                group.crystal_system != "monoclinic"
-                or (group.rotations[:, 0, 0] == group.rotations[:, 2, 2]).all()
-            )
-            if not (diagonal and along_b and group.crystal_system in _FREE):
-                raise UserError(
-                    f"molecules cannot be packed in {group.name}; give triclinic or orthorhombic groups, "
-                    "or monoclinic ones with unique axis b"
-                )
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from xrdml.crystal.cell import Cell
+from xrdml.crystal.molecular_options import MolecularOptions
 from xrdml.crystal.structure import Structure
 from xrdml.errors import UserError
 from xrdml.physics.drafts import (
     Arrangement,
     Draft,
-    MolecularOptions,
     Molecules,
     draft,
     random_arrangement,
@@ -56,18 +56,21 @@ def make_crystals(
     Raises
     ------
     UserError
-        One could not be packed in `DRAFTS` drafts.
+        One could not be packed, or not within the grid, in `DRAFTS` drafts.
     """
     done: dict[int, Structure] = {}
     for attempt in range(DRAFTS):
         waiting = [i for i in indices if i not in done]
         rngs = [np.random.default_rng((seed, i, attempt)) for i in waiting]
         packed = pack_drafts([draft(molecules, options, rng) for rng in rngs], rngs, device)
-        done |= {i: found for i, found in zip(waiting, packed, strict=True) if found is not None}
+        done |= {i: s for i, s in zip(waiting, packed, strict=True) if s is not None and options.admits(s)}
         if len(done) == len(indices):
             return [done[i] for i in indices]
     first = next(i for i in indices if i not in done)
-    raise UserError(f"crystal {first} of seed {seed}: no packing found; take another seed")
+    raise UserError(
+        f"crystal {first} (seed {seed}): none of {DRAFTS} packed and fitted the grid {options.grid}; "
+        "give larger bounds by --grid, or other space groups"
+    )
 
 
 def pack_drafts(

@@ -1,4 +1,4 @@
-"""What the recipe `random_atoms` draws from: plain numbers, without cctbx."""
+"""The recipes, and what `random_atoms` draws from: plain numbers, without cctbx."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from xrdml.crystal.symmetry import symmetry
 from xrdml.errors import UserError
 from xrdml.xrd_simulator.cells import SHORTEST_AXIS, longest_axes
 
-RECIPES = {"random_atoms": "atoms at random places, no bonds: the recipe of the thesis"}
+WORKERS = {"random_atoms": "xrdml.xrd_simulator._worker", "molecular": "xrdml.physics._worker"}
+"""The recipes, and the module that a worker process runs for each: cctbx and torch may never meet."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Worker processes that hold cctbx, seen from the side that must not."""
+"""Worker processes that hold cctbx or torch, seen from the side that must not."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xrdml.errors import UserError
+from xrdml.xrd_simulator.options import WORKERS
 
 SECONDS_TO_STOP = 5.0
 
@@ -35,7 +36,7 @@ class _Worker:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 — closed by `stop`
         self.process = subprocess.Popen(
             # -P: a random.py in the user's folder must not stand for the library's.
-            [sys.executable, "-P", "-m", "xrdml.xrd_simulator._worker"],
+            [sys.executable, "-P", "-m", WORKERS[attributes["recipe"]]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -10,21 +10,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from xrdml import __version__
 from xrdml.crystal.store import StructureStore, TensorLayout, TensorPair, write_store
 from xrdml.errors import UserError
-from xrdml.xrd_simulator.options import RandomAtomsOptions
 from xrdml.xrd_simulator.pool import Shard, run_shards
 
 SHARD_SIZE = 200
 # Raised whenever the same seed and options begin to give other crystals.
 RECIPE_VERSION = 1
+_MAKERS = {"random_atoms": "cctbx-base", "molecular": "torch"}
+
+
+class Options(Protocol):
+    """Of a recipe."""
+
+    def to_json(self) -> dict[str, Any]: ...
 
 
 def describe(
-    options: RandomAtomsOptions, seed: int, tensors: TensorLayout | None, recipe: str = "random_atoms"
+    options: Options, seed: int, tensors: TensorLayout | None, recipe: str = "random_atoms"
 ) -> dict[str, Any]:
     """All that decides what the crystals are, and the versions that made them, as JSON."""
     return {
@@ -36,7 +42,7 @@ def describe(
         "versions": {
             "xrdml": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in ("cctbx-base", "gemmi", "numpy")},
+            **{name: version(name) for name in (_MAKERS[recipe], "gemmi", "numpy")},
         },
     }
 

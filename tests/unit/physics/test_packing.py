@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from crystals import complaint
+from xrdml.crystal.molecular_options import SPACE_GROUPS, MolecularOptions
 from xrdml.crystal.symmetry import symmetry
 from xrdml.physics import packing
 from xrdml.physics.contacts import O_DONOR, PAD, POLAR_H, H, atom_kinds, atom_volumes, touching_distance
 from xrdml.physics.contacts import N as NITROGEN
-from xrdml.physics.drafts import SPACE_GROUPS, Draft, MolecularOptions, rigid_crystals
+from xrdml.physics.drafts import Draft, rigid_crystals
 from xrdml.physics.molecular import displacements, make_crystals, pack_drafts
 from xrdml.physics.neighbors import Pose, RigidCrystals, find_rows
 
