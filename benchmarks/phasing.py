@@ -6,7 +6,8 @@ seconds for a crystal, and ends earlier when its own verdict says "solved". A cr
 the map of the measured |F| with the phases found correlates with the true map by 0.75 or more, and at least
 80 % of the non-H atoms have an atom of the solution within 0.5 Å.
 
-Results go line by line to results/bench_phasing.jsonl; what is there is not done again.
+Results go line by line to results/bench_phasing.jsonl; what is there is not done again (other weights, seeds
+and times count as other settings; after a change of the code, take another --out).
 """
 
 from __future__ import annotations
