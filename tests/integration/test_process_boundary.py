@@ -38,6 +38,14 @@ def loaded(argv: list[str], cwd) -> tuple[int, set[str]]:
     "argv",
     [
         ["infer", "{root}/data_samples/sucrose_1p5.hkl", "--out", "{tmp}/out"],
+        [
+            "solve",
+            "{root}/data_samples/sucrose_1p5.hkl",
+            "--out",
+            "{tmp}/out",
+            "--starts=1",
+            "--iterations=3",
+        ],
         ["simulate", "{tmp}/x.h5", "--n", "4", "--workers", "1", "--tensors"],
         ["train", "experiment=quick", "model.width=4", "trainer.max_steps=1", "run.dir={tmp}/run"],
         ["test", "data.path={root}/data_samples/simulated_small.h5", "data.limit=3", "out={tmp}/test"],
@@ -51,7 +59,7 @@ def test_every_subcommand_keeps_them_apart(argv, root, tmp_path):
     assert ("torch" in names) == (argv[0] != "simulate")
 
 
-@pytest.mark.parametrize("command", [None, "infer", "simulate", "train", "test"])
+@pytest.mark.parametrize("command", [None, "infer", "solve", "simulate", "train", "test"])
 def test_help_is_quick_and_light(command, tmp_path):
     argv = [*([command] if command else []), "--help"]
     code, names = loaded(argv, tmp_path)
