@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,8 +193,3 @@ class DenoiseModule(L.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def described_sources(paths: Sequence[str], counts: dict[str, int]) -> list[dict[str, Any]]:
-    """What a model card says of the data."""
-    return [{"name": Path(p).name, "n_train": counts[Path(p).name]} for p in paths]

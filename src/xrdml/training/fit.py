@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,56 @@ log = logging.getLogger("xrdml")
 RUNS = Path("runs")
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is trained, and on what; the rest of a run is alike for all.
+
+    Attributes
+    ----------
+    make
+        Module and data from the plain configuration.
+    monitor
+        The logged value whose minimum is the best checkpoint.
+    describe
+        What the data are, in a few words, after their setup.
+    export
+        Writes the weights (folder, checkpoint, data, configuration) and says how good they are.
+    trainer_options
+        Options of the trainer beyond the configuration.
+    """
+
+    make: Callable[[dict[str, Any]], tuple[L.LightningModule, Any]]
+    monitor: str
+    describe: Callable[[Any], str]
+    export: Callable[[str, Path, Any, dict[str, Any]], str]
+    trainer_options: dict[str, Any] = field(default_factory=dict)
+
+
 def fit(config: DictConfig) -> Path:
-    """Train, or go on with, one network; returns the folder of the run.
+    """Train, or go on with, one tensor network; returns the folder of the run."""
+
+    def export(folder: str, checkpoint: Path, data: CrystalDataModule, plain: dict[str, Any]) -> str:
+        metrics = export_weights(folder, checkpoint, data, plain)["metrics"]
+        return f"validation R_ext {metrics['R_ext']:.3f}"
+
+    return execute(
+        config,
+        Task(
+            make=lambda c: (
+                FillModule(c["model"], c["loss"], c["optimizer"]),
+                CrystalDataModule(c["data"], c["seed"]),
+            ),
+            monitor="val/R_ext",
+            describe=lambda d: (
+                f"{len(d.parts['train'])} crystals to train on, {len(d.parts['val'])} to validate"
+            ),
+            export=export,
+        ),
+    )
+
+
+def execute(config: DictConfig, task: Task) -> Path:
+    """Run a task; returns the folder of the run.
 
     The folder holds config.yaml, best.ckpt, last.ckpt and, for each start, logs/start_<n> with
     metrics.csv and the TensorBoard events.
@@ -37,36 +87,32 @@ def fit(config: DictConfig) -> Path:
         Anything in the configuration or the files it names that cannot be used.
     """
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    quiet()
-    folder, checkpoint = where(plain)
+    _quiet()
+    folder, checkpoint = _where(plain)
     if plain["trainer"]["threads"]:
         torch.set_num_threads(plain["trainer"]["threads"])
     L.seed_everything(plain["seed"], workers=True, verbose=False)
-    module = FillModule(plain["model"], plain["loss"], plain["optimizer"])
-    data = CrystalDataModule(plain["data"], plain["seed"])
+    module, data = task.make(plain)
     data.setup()
     if checkpoint:
-        check_resumable(checkpoint, plain["model"])
-    make_folder(folder)
+        _check_resumable(checkpoint, plain["model"])
+    _make_folder(folder)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-    trainer = make_trainer(plain, folder, best_checkpoint(folder, "val/R_ext"))
+    trainer = _make_trainer(plain, folder, best_checkpoint(folder, task.monitor), **task.trainer_options)
     if trainer.is_global_zero:
-        n_train, n_val = len(data.parts["train"]), len(data.parts["val"])
-        print(
-            f"{plain['model']['name']}: {sum(p.numel() for p in module.parameters()) / 1e6:.2f} M parameters,"
-            f" {n_train} crystals to train on, {n_val} to validate, run {folder}"
-            + (", resumed" if checkpoint else ""),
-            flush=True,
-        )
-    run(trainer, module, data, checkpoint)
+        size = sum(p.numel() for p in module.parameters() if p.requires_grad) / 1e6
+        resumed = ", resumed" if checkpoint else ""
+        name = plain["model"]["name"]
+        print(f"{name}: {size:.2f} M parameters, {task.describe(data)}, run {folder}{resumed}", flush=True)
+    _run(trainer, module, data, checkpoint)
     if plain["export"] and trainer.is_global_zero:
         best = folder / "best.ckpt"
-        found = export_weights(plain["export"], best if best.is_file() else folder / LAST, data, plain)
-        print(f"weights in {plain['export']}, validation R_ext {found['metrics']['R_ext']:.3f}", flush=True)
+        said = task.export(plain["export"], best if best.is_file() else folder / LAST, data, plain)
+        print(f"weights in {plain['export']}, {said}", flush=True)
     return folder
 
 
-def run(
+def _run(
     trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None
 ) -> None:
     """Train; Ctrl-C is a KeyboardInterrupt."""
@@ -77,7 +123,7 @@ def run(
         raise KeyboardInterrupt from None
 
 
-def quiet() -> None:
+def _quiet() -> None:
     """Keep what concerns the user: our lines and real warnings."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -93,7 +139,7 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", f".*{text}.*")
 
 
-def where(config: dict[str, Any]) -> tuple[Path, Path | None]:
+def _where(config: dict[str, Any]) -> tuple[Path, Path | None]:
     """The folder of the run, and the checkpoint to go on from."""
     chosen, ckpt = config["run"]["dir"], config["ckpt"]
     mine = RUNS / config["model"]["name"]
@@ -119,7 +165,7 @@ def where(config: dict[str, Any]) -> tuple[Path, Path | None]:
     return found[-1].parent, found[-1]
 
 
-def check_resumable(path: Path, model: dict[str, Any]) -> None:
+def _check_resumable(path: Path, model: dict[str, Any]) -> None:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         before = stored["hyper_parameters"]["model"]
@@ -134,14 +180,14 @@ def check_resumable(path: Path, model: dict[str, Any]) -> None:
         )
 
 
-def make_folder(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make this folder ({error.strerror}); give run.dir=", path=folder) from None
 
 
-def make_trainer(config: dict[str, Any], folder: Path, best: Callback, **options: Any) -> L.Trainer:
+def _make_trainer(config: dict[str, Any], folder: Path, best: Callback, **options: Any) -> L.Trainer:
     """The trainer of a configuration; `best` keeps the best checkpoint.
 
     Raises

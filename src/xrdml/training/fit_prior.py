@@ -6,17 +6,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from xrdml.crystal.files import write_text
 from xrdml.data.density import D_HIGH
 from xrdml.models.weights import CARD, save_weights
-from xrdml.training.callbacks import LAST, best_checkpoint
 from xrdml.training.denoise import DenoiseModule, DensityDataModule, PriorConfig
 from xrdml.training.export import commit, versions
-from xrdml.training.fit import check_resumable, make_folder, make_trainer, quiet, run, where
+from xrdml.training.fit import Task, execute
 
 __all__ = ["PriorConfig", "fit_prior"]
 
@@ -25,39 +23,20 @@ VALIDATE_EVERY = 500
 
 
 def fit_prior(config: DictConfig) -> Path:
-    """Train, or go on with, the density prior; returns the folder of the run.
-
-    Raises
-    ------
-    UserError
-        Anything in the configuration or the files it names that cannot be used.
-    """
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    quiet()
-    folder, checkpoint = where(plain)
-    if plain["trainer"]["threads"]:
-        torch.set_num_threads(plain["trainer"]["threads"])
-    L.seed_everything(plain["seed"], workers=True, verbose=False)
-    module = DenoiseModule(plain["model"], plain["optimizer"], plain["init"])
-    data = DensityDataModule(plain["data"], plain["seed"])
-    data.setup()
-    if checkpoint:
-        check_resumable(checkpoint, plain["model"])
-    make_folder(folder)
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-    trainer = make_trainer(
-        plain, folder, best_checkpoint(folder, "val/loss"), val_check_interval=VALIDATE_EVERY
+    """Train, or go on with, the density prior; returns the folder of the run."""
+    return execute(
+        config,
+        Task(
+            make=lambda c: (
+                DenoiseModule(c["model"], c["optimizer"], c["init"]),
+                DensityDataModule(c["data"], c["seed"]),
+            ),
+            monitor="val/loss",
+            describe=lambda d: ", ".join(f"{n} of {name}" for name, n in d.counts.items()),
+            export=lambda *args: f"validation loss {export_prior(*args):.4f}",
+            trainer_options={"val_check_interval": VALIDATE_EVERY},
+        ),
     )
-    if trainer.is_global_zero:
-        size = sum(p.numel() for p in module.network.parameters()) / 1e6
-        counts = ", ".join(f"{n} of {name}" for name, n in data.counts.items())
-        print(f"density_prior: {size:.2f} M parameters, {counts}, run {folder}", flush=True)
-    run(trainer, module, data, checkpoint)
-    if plain["export"] and trainer.is_global_zero:
-        best = folder / "best.ckpt"
-        loss = export_prior(plain["export"], best if best.is_file() else folder / LAST, data, plain)
-        print(f"weights in {plain['export']}, validation loss {loss:.4f}", flush=True)
-    return folder
 
 
 @torch.no_grad()
