@@ -177,7 +177,13 @@ def symmetry(name: str) -> Symmetry:
         group = gemmi.find_spacegroup_by_name(text)
     if group is None:
         raise UserError(f"unknown space group '{name[:40]}'; write it like P21, C2/c, 'P 1 21/n 1' or R3:H")
-    return Symmetry(group)
+    return _by_symbol(group.xhm())
+
+
+@cache
+def _by_symbol(symbol: str) -> Symmetry:
+    """One object for each setting, whatever name it was asked for by."""
+    return Symmetry(gemmi.find_spacegroup_by_name(symbol))
 
 
 def symmetry_from_operations(triplets: list[str]) -> Symmetry:

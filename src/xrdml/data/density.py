@@ -101,7 +101,11 @@ def conditions(level: Tensor, d_limit: Tensor, cells: Sequence[Cell], shape: Seq
 
 
 def to_density(f: Tensor) -> Tensor:
-    """Real map (B, X, Y, Z) of F on the FFT grid; Σ|F|² equals Σρ²."""
+    """Real map (B, X, Y, Z) of F on the FFT grid; Σ|F|² equals Σρ².
+
+    It is ρ(−x) in the convention F = Σ f exp(+2πi h·x): the prior does not mind the hand, and
+    :func:`xrdml.phasing.peaks.fine_density` draws the map that has the atoms where they are.
+    """
     return torch.fft.ifftn(f, dim=(-3, -2, -1), norm="ortho").real
 
 

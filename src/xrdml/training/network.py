@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xrdml.data import keys
 from xrdml.data.tensors import TensorBatch, assemble_channels, check_channels
+from xrdml.errors import UserError
 from xrdml.models import build_model
 from xrdml.models.weights import load_weights
 
@@ -26,6 +27,8 @@ class Network(nn.Module):
 
     def __init__(self, config: Mapping[str, Any]):
         super().__init__()
+        if config["name"] == "density_prior":
+            raise UserError("a density_prior reads maps, not tensors; train it with model=density_prior")
         self.channels = tuple(config["channels"])
         check_channels(self.channels)
         # 3-D convolutions on the CPU are twice as fast in this layout.
