@@ -19,8 +19,8 @@ from xrdml.crystal.cell import inverse_d_squared
 from xrdml.crystal.files import write_text
 from xrdml.crystal.statistics import shell_edges, shell_index, shell_mean
 from xrdml.crystal.wilson import sum_f_squared
-from xrdml.evaluate.known import known_crystals
 from xrdml.data.structures import read_structures
+from xrdml.evaluate.known import known_crystals
 from xrdml.infer.baselines import N_OUTER, inner_shells
 
 LIMITS = [1.0, 1.2, 1.5, 1.8, 2.0, 2.2]

@@ -15,6 +15,7 @@ from xrdml.crystal.problem import FillProblem
 from xrdml.crystal.structure import Structure
 from xrdml.crystal.symmetry import Hkl
 from xrdml.data.density import D_HIGH
+from xrdml.phasing.elements import refine_with_elements
 from xrdml.phasing.iterate import (
     Attempts,
     Prior,
@@ -25,7 +26,6 @@ from xrdml.phasing.iterate import (
 )
 from xrdml.phasing.origin import find_origin, shifted, symmetrised
 from xrdml.phasing.peaks import atoms_from_peaks
-from xrdml.phasing.refine import refine
 from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
 from xrdml.phasing.verdict import Evidence, is_solved
 
@@ -258,4 +258,4 @@ def _build(
     structure, peaks = atoms_from_peaks(f, problem.cell, problem.symmetry, problem.contents)
     if len(peaks.height) == 0:
         return None, float("nan"), float("nan")
-    return refine(structure, problem.measured.hkl, problem.f_obs, hkl, f_map)
+    return refine_with_elements(structure, problem.measured.hkl, problem.f_obs, hkl, f_map)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.crystals import direct_sum, random_structure
 
+from crystals import direct_sum, random_structure
 from xrdml.crystal.expand import expand_to_p1, fft_shape, to_fft_grid
 
 ORTHORHOMBIC = (6.1, 7.3, 8.7, 90.0, 90.0, 90.0)

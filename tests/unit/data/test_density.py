@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from tests.crystals import direct_sum, random_structure
 
+from crystals import direct_sum, random_structure
 from xrdml.data.density import (
     D_HIGH,
     corrupt,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.crystals import direct_sum, spread_structure
 
+from crystals import direct_sum, spread_structure
 from xrdml.crystal.problem import make_problem
 from xrdml.crystal.reflections import Reflections
 from xrdml.crystal.structure import Structure

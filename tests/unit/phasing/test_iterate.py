@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.crystals import direct_sum, random_structure
 
+from crystals import direct_sum, random_structure
 from xrdml.crystal.cell import inverse_d_squared
 from xrdml.data.density import density_crystal, to_density, to_structure_factors
 from xrdml.models.density_prior import DensityPrior

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.crystals import random_structure
 
+from crystals import random_structure
 from xrdml.crystal.structure import Structure
 from xrdml.data.density import density_crystal
 from xrdml.phasing.origin import find_origin, shifted, symmetrised

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.crystals import direct_sum, distances, spread_structure
 
+from crystals import direct_sum, distances, spread_structure
 from xrdml.crystal.cell import orthogonalization
 from xrdml.crystal.structure import Structure
 from xrdml.data.density import density_crystal
