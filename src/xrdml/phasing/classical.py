@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 
@@ -26,6 +25,7 @@ from xrdml.phasing.origin import find_origin, shifted, symmetrised
 from xrdml.phasing.peaks import atoms_from_peaks
 from xrdml.phasing.refine import refine
 from xrdml.phasing.sphere import measured_sphere
+from xrdml.phasing.verdict import corrected_r1
 
 CHUNK = 100
 """Iterations between two looks at the symmetry of the maps."""
@@ -102,14 +102,9 @@ def solve_classically(problem: FillProblem, options: ClassicalOptions | None = N
         tried += options.batch
         phased, structure, r1 = search.build(f, x0)
         if best is None or r1 < best.r1:
-            solved = structure is not None and _corrected(r1, len(phased), len(structure)) < MAX_R1
+            solved = structure is not None and corrected_r1(r1, len(phased), len(structure)) < MAX_R1
             best = ClassicalSolution(solved, phased, structure, r1, agreement, 0, 0.0)
     return replace(best, starts=tried, seconds=time.perf_counter() - began)
-
-
-def _corrected(r1: float, n_reflections: int, n_atoms: int) -> float:
-    freedom = n_reflections - 4 * n_atoms - 1
-    return r1 * math.sqrt(n_reflections / freedom) if freedom > 0 else math.inf
 
 
 class _Search:

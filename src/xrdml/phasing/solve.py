@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from xrdml.crystal.symmetry import Hkl
 from xrdml.data.density import D_HIGH
 from xrdml.phasing.elements import refine_with_elements
 from xrdml.phasing.iterate import (
-    Attempts,
     Prior,
     Schedule,
     relaxed_reflect_reflect,
@@ -27,7 +27,7 @@ from xrdml.phasing.iterate import (
 from xrdml.phasing.origin import find_origin, shifted, symmetrised
 from xrdml.phasing.peaks import atoms_from_peaks
 from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
-from xrdml.phasing.verdict import Evidence, is_solved
+from xrdml.phasing.verdict import Evidence, is_promising, is_solved
 
 FREE_FRACTION = 0.05
 POLISHING = 12
@@ -119,56 +119,44 @@ def solve(
     options = options or SolveOptions()
     began = time.perf_counter()
     device = next(network.parameters()).device
-    sphere = measured_sphere(
-        problem.measured.hkl,
-        problem.f_obs,
-        problem.cell,
-        problem.symmetry,
-        problem.d_limit,
-        free_fraction=FREE_FRACTION,
-        seed=options.seed,
-    ).to(device)
-    best: _Best | None = None
+    given = (problem.measured.hkl, problem.f_obs, problem.cell, problem.symmetry, problem.d_limit)
+    sphere = measured_sphere(*given, free_fraction=FREE_FRACTION, seed=options.seed).to(device)
+    best: Solution | None = None
     tried = 0
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-        while tried < options.starts and not (best and best.solved):
-            if best and time.perf_counter() - began > options.seconds:
-                break
-            n = min(options.batch, options.starts - tried)
-            found = _one_batch(network, sphere, n, options, tried, best, report)
-            tried += n
-            if best is None or found.rank < best.rank:
+    while tried < options.starts and not (best and best.solved):
+        if best and time.perf_counter() - began > options.seconds:
+            break
+        n = min(options.batch, options.starts - tried)
+        attempt = _one_batch(network, sphere, n, options, tried, best.r_known if best else math.inf, report)
+        tried += n
+        # Atoms are built where the symmetry speaks for a map, and once at the end in any case.
+        last = tried >= options.starts
+        if best is None or last or attempt.is_promising:
+            found = _build(network, sphere, attempt, problem)
+            if best is None or _rank(found) < _rank(best):
                 best = found
-        assert best is not None
-        polished = _polish(network, sphere, best.f, problem)
-    hkl, f = _unique(polished, problem, sphere)
-    structure, scale, r1 = _build(polished, hkl, f, problem)
-    return Solution(
-        best.solved,
-        structure,
-        hkl,
-        f,
-        best.evidence.r_known,
-        best.evidence.r_free,
-        best.evidence.agreement,
-        r1,
-        scale,
-        tried,
-        best.history,
-        time.perf_counter() - began,
-    )
+    assert best is not None
+    return replace(best, starts=tried, seconds=time.perf_counter() - began)
+
+
+def _rank(solution: Solution) -> tuple[bool, float]:
+    return (not solution.solved, -solution.agreement)
 
 
 @dataclass(frozen=True)
-class _Best:
+class _Attempt:
+    """The start of a batch whose map agrees best with the symmetry."""
+
     f: Tensor
-    evidence: Evidence
-    solved: bool
+    r_known: float
+    r_free: float
+    agreement: float
+    has_symmetry: bool
     history: list[float]
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        return (not self.solved, self.evidence.r_known)
+    def is_promising(self) -> bool:
+        return is_promising(self.agreement, self.has_symmetry)
 
 
 def _one_batch(
@@ -177,11 +165,10 @@ def _one_batch(
     n: int,
     options: SolveOptions,
     tried: int,
-    best: _Best | None,
+    so_far: float,
     report: Callable[[str, float], None] | None,
-) -> _Best:
+) -> _Attempt:
     """The best of n starts."""
-    so_far = best.evidence.r_known if best else float("inf")
     rows: list[Tensor] = []
 
     def watch(i: int, r: Tensor) -> None:
@@ -192,27 +179,23 @@ def _one_batch(
                 min(so_far, float(r.min())),
             )
 
-    attempts: Attempts = relaxed_reflect_reflect(
-        network, sphere, n, Schedule(iterations=options.iterations), seed=options.seed + tried, report=watch
-    )
-    candidates = []
-    for i in attempts.r_known.argsort().tolist():
-        f = attempts.f[i]
-        _, agreement = find_origin(f, sphere.symmetry)
-        evidence = Evidence(
-            r_known=float(attempts.r_known[i]),
-            r_free=float(attempts.r_free[i]),
-            agreement=agreement,
-            d_limit=sphere.d_limit,
-            is_p1=sphere.symmetry.order == len(_centring(sphere)),
+    with torch.no_grad(), torch.autocast(sphere.amplitude.device.type, torch.bfloat16):
+        found = relaxed_reflect_reflect(
+            network, sphere, n, Schedule(options.iterations), seed=options.seed + tried, report=watch
         )
-        history = [float(r[i]) for r in rows]
-        candidates.append(_Best(f, evidence, is_solved(evidence), history))
-    return min(candidates, key=lambda c: c.rank)
-
-
-def _centring(sphere: MeasuredSphere) -> list[int]:
-    return [i for i, r in enumerate(sphere.symmetry.rotations) if (r == np.eye(3)).all()]
+    has_symmetry = any((r != np.eye(3)).any() for r in sphere.symmetry.rotations)
+    attempts = [
+        _Attempt(
+            found.f[i],
+            float(found.r_known[i]),
+            float(found.r_free[i]),
+            find_origin(found.f[i], sphere.symmetry)[1],
+            has_symmetry,
+            [float(r[i]) for r in rows],
+        )
+        for i in range(n)
+    ]
+    return max(attempts, key=lambda a: (a.agreement if has_symmetry else 0.0, -a.r_known))
 
 
 def _polish(network: nn.Module, sphere: MeasuredSphere, f: Tensor, problem: FillProblem) -> Tensor:
@@ -252,10 +235,32 @@ def _unique(f: Tensor, problem: FillProblem, sphere: MeasuredSphere) -> tuple[Hk
     return hkl, k * at(hkl)
 
 
-def _build(
-    f: Tensor, hkl: Hkl, f_map: NDArray[np.complex128], problem: FillProblem
-) -> tuple[Structure | None, float, float]:
-    structure, peaks = atoms_from_peaks(f, problem.cell, problem.symmetry, problem.contents)
+def _build(network: nn.Module, sphere: MeasuredSphere, attempt: _Attempt, problem: FillProblem) -> Solution:
+    """Atoms from the map of an attempt, and the verdict on them."""
+    with torch.no_grad(), torch.autocast(sphere.amplitude.device.type, torch.bfloat16):
+        polished = _polish(network, sphere, attempt.f, problem)
+    hkl, f = _unique(polished, problem, sphere)
+    structure: Structure | None
+    structure, peaks = atoms_from_peaks(polished, problem.cell, problem.symmetry, problem.contents)
+    scale = r1 = math.nan
+    solved = False
     if len(peaks.height) == 0:
-        return None, float("nan"), float("nan")
-    return refine_with_elements(structure, problem.measured.hkl, problem.f_obs, hkl, f_map)
+        structure = None
+    else:
+        structure, scale, r1 = refine_with_elements(structure, problem.measured.hkl, problem.f_obs, hkl, f)
+        n, m = len(problem.measured), len(structure)
+        solved = is_solved(Evidence(attempt.agreement, attempt.has_symmetry, r1, n, m))
+    return Solution(
+        solved,
+        structure,
+        hkl,
+        f,
+        attempt.r_known,
+        attempt.r_free,
+        attempt.agreement,
+        r1,
+        scale,
+        starts=0,
+        history=attempt.history,
+        seconds=0.0,
+    )
