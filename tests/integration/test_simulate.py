@@ -138,7 +138,11 @@ def test_interrupted(tmp_path):
     """Ctrl-C: one line, status 130, no worker left, finished shards kept."""
     path = tmp_path / "set.h5"
     run = subprocess.Popen(
-        xrdml("simulate", path, "--n", 100000, "--workers", 2), stderr=subprocess.PIPE, text=True
+        xrdml("simulate", path, "--n", 100000, "--workers", 2),
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background of a script has Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     wait_for(lambda: shards(path), "a shard")
     team = workers_of(run.pid)
