@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdml.crystal._hdf5_format import check_format
 from xrdml.crystal.files import replace_when_done
 from xrdml.errors import UserError
 
@@ -19,6 +20,7 @@ FORMAT_VERSION = 1
 QUANTUM = 0.005
 """Å: coordinates are whole multiples of it; their rounding is a tenth of a thermal displacement at 10 K."""
 
+_GIVE = "give one made by `xrdml molecules`"
 _REMEDY = "make it again with `xrdml molecules`, or copy it again from where it came"
 _DATASETS = ("n_atoms", "numbers", "steps", "smiles")
 _COMPRESSION: dict[str, Any] = {
@@ -85,26 +87,13 @@ class MoleculeLibrary:
         if not self.path.is_file():
             raise UserError("no such file; make a library with `xrdml molecules`", path=path)
         if not h5py.is_hdf5(self.path):
-            raise UserError("this is no HDF5 file; give one made by `xrdml molecules`", path=path)
+            raise UserError(f"this is no HDF5 file; {_GIVE}", path=path)
         try:
             with h5py.File(self.path, "r", locking=False) as file:
-                self._check_format(file)
+                check_format(file, self.path, FORMAT, FORMAT_VERSION, holds="molecules", remedy=_GIVE)
                 self._read(file)
         except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError):
             raise UserError(f"this file is damaged or incomplete; {_REMEDY}", path=path) from None
-
-    def _check_format(self, file: h5py.File) -> None:
-        if file.attrs.get("format") != FORMAT:
-            raise UserError(
-                "this HDF5 file holds no molecules of this project; give one made by `xrdml molecules`",
-                path=self.path,
-            )
-        version = int(file.attrs["format_version"])
-        if version > FORMAT_VERSION:
-            raise UserError(
-                f"format {version} is newer than {FORMAT_VERSION}, the newest this xrdml reads; update xrdml",
-                path=self.path,
-            )
 
     def _read(self, file: h5py.File) -> None:
         n_atoms, self._numbers, steps, smiles = (file[name][...] for name in _DATASETS)

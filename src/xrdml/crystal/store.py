@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from xrdml.crystal._hdf5_format import check_format
 from xrdml.crystal._output import PatientFile
 from xrdml.crystal.files import replace_when_done
 from xrdml.crystal.grid import HklGrid
@@ -41,6 +42,7 @@ _PER_ATOM: dict[str, tuple[str, tuple[int, ...], int]] = {
 _TENSORS = ("low", "high")
 _BLOCK = 512
 _TENSOR_BLOCK = 16
+_GIVE = "give a dataset made by `xrdml simulate`"
 _REMEDY = "make it again with `xrdml simulate`, or copy it again from where it came"
 _DAMAGED = f"this file is damaged or incomplete; {_REMEDY}"
 
@@ -211,7 +213,7 @@ class StructureStore:
                 f"cannot be read ({error.strerror}); make a dataset with `xrdml simulate`", path=self.path
             ) from None
         if not h5py.is_hdf5(self.path):
-            raise UserError("this is no HDF5 file; give a dataset made by `xrdml simulate`", path=self.path)
+            raise UserError(f"this is no HDF5 file; {_GIVE}", path=self.path)
         try:
             # Files are only ever replaced whole, so that a lock protects nothing, and it fails on some
             # network drives.
@@ -220,17 +222,7 @@ class StructureStore:
             raise UserError(_DAMAGED, path=self.path) from None
 
     def _read_description(self, file: h5py.File) -> None:
-        if file.attrs.get("format") != FORMAT:
-            raise UserError(
-                "this HDF5 file holds no crystals of this project; give a dataset made by `xrdml simulate`",
-                path=self.path,
-            )
-        version = int(file.attrs["format_version"])
-        if version > FORMAT_VERSION:
-            raise UserError(
-                f"format {version} is newer than {FORMAT_VERSION}, the newest this xrdml reads; update xrdml",
-                path=self.path,
-            )
+        version = check_format(file, self.path, FORMAT, FORMAT_VERSION, holds="crystals", remedy=_GIVE)
         self.attributes: dict[str, Any] = {
             **json.loads(file.attrs["attributes"]),
             "format": FORMAT,
