@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -122,14 +122,32 @@ def random_phases(shape: Sequence[int], generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class NoisyBatch:
-    """A batch to denoise: map (B, 1, X, Y, Z), conditions (B, 8) and true map (B, X, Y, Z).
+    """A batch to denoise, on the scale on which the map of the measured |F| has variance 1.
 
-    Both are scaled so that the map of the measured |F| has variance 1.
+    Attributes
+    ----------
+    f, target
+        F with measured amplitudes and partly wrong phases, and the true map, (B, X, Y, Z).
+    conditions
+        For the prior, (B, 8).
+    amplitude, known, floating
+        What is measured, and what else lies within its resolution, (B, X, Y, Z).
+    iterations
+        How often to take the network's own step before the loss.
     """
 
-    map: Tensor
-    conditions: Tensor
+    f: Tensor
     target: Tensor
+    conditions: Tensor
+    amplitude: Tensor
+    known: Tensor
+    floating: Tensor
+    iterations: int = 0
+
+    def to(self, device: torch.device | str) -> NoisyBatch:
+        """The same on another device."""
+        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -161,6 +179,8 @@ class NoisyDensities:
         Grid points of a batch: the number of crystals in it follows.
     d_limits
         Range of the resolution of the data, Å.
+    iterations
+        Most of the network's own steps before a loss; each number from 0 on is equally frequent.
     """
 
     def __init__(
@@ -169,8 +189,9 @@ class NoisyDensities:
         points: int = 40_000,
         d_limits: tuple[float, float] = (1.2, 2.1),
         seed: int = 0,
+        iterations: int = 0,
     ):
-        self.points, self.d_limits, self.seed = points, d_limits, seed
+        self.points, self.d_limits, self.seed, self.iterations = points, d_limits, seed, iterations
         self._share = np.array([s.share for s in sources]) / sum(s.share for s in sources)
         # By grid with its axes in rising order: crystals that differ in that order alone can share a batch.
         self._pools: list[dict[tuple[int, ...], list[DensityCrystal]]] = []
@@ -197,7 +218,8 @@ class NoisyDensities:
             f = f.conj().resolve_conj()
         level = torch.from_numpy(rng.random(n)).float()
         d_limit = torch.from_numpy(rng.uniform(*self.d_limits, n)).float()
-        return corrupt(f, inverse_d2, level, d_limit, [c.cell for c in chosen], generator)
+        batch = corrupt(f, inverse_d2, level, d_limit, [c.cell for c in chosen], generator)
+        return replace(batch, iterations=int(rng.integers(self.iterations + 1)))
 
 
 def corrupt(
@@ -218,12 +240,12 @@ def corrupt(
     n, gen = len(f), generator
     column = (n, 1, 1, 1)
     limit = d_limit.view(column) ** -2
-    measured = inverse_d2 <= limit
+    within = inverse_d2 <= limit
     # Behind the beam stop and in gaps: nothing below a random angle, and a few at random.
     lowest = torch.rand(column, generator=gen) * 0.02 * (torch.rand(column, generator=gen) < 0.3)
     lost = torch.rand(f.shape, generator=gen) < 0.08 * torch.rand(column, generator=gen)
     lost = lost | _mates(lost)
-    measured = measured & (inverse_d2 >= lowest) & ~lost
+    measured = within & (inverse_d2 >= lowest) & ~lost
 
     tilt = torch.randn(column, generator=gen) * 0.3 * (torch.rand(column, generator=gen) < 0.5)
     place = (inverse_d2.clamp_max(1e3) / limit).sqrt() - 0.75
@@ -231,13 +253,16 @@ def corrupt(
     true = f / f.abs().clamp_min(1e-12)
     mixed = (1 - t) * true + t * random_phases(f.shape, gen)
     amplitude = torch.where(measured, f.abs(), torch.zeros(()))
-    noisy = amplitude * mixed / mixed.abs().clamp_min(1e-12)
     power = amplitude.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
     scale = (math.prod(f.shape[1:]) / power).sqrt()
+    amplitude = amplitude * scale
     return NoisyBatch(
-        to_density(noisy * scale)[:, None],
-        conditions(level, d_limit, cells, f.shape[1:]),
-        to_density(f * scale),
+        f=amplitude * mixed / mixed.abs().clamp_min(1e-12),
+        target=to_density(f * scale),
+        conditions=conditions(level, d_limit, cells, f.shape[1:]),
+        amplitude=amplitude,
+        known=measured,
+        floating=within & ~measured,
     )
 
 

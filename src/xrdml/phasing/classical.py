@@ -20,9 +20,10 @@ from xrdml.phasing.charge_flipping import (
     LowDensityElimination,
     normalised_sphere,
 )
-from xrdml.phasing.iterate import iterate, random_start, with_amplitudes
+from xrdml.phasing.iterate import iterate, random_start
 from xrdml.phasing.origin import find_origin, shifted, symmetrised
 from xrdml.phasing.peaks import atoms_from_peaks
+from xrdml.phasing.projections import with_amplitudes, within
 from xrdml.phasing.refine import refine
 from xrdml.phasing.sphere import measured_sphere
 from xrdml.phasing.verdict import corrected_r1
@@ -142,7 +143,7 @@ class _Search:
         """Go on with the symmetry about x0; phased F of the measured reflections, atoms and R1."""
         p, problem = symmetrised(shifted(f, x0), self.problem.symmetry)[None], self.problem
         for _ in range(POLISHING):
-            x = with_amplitudes(p, self.e) * (self.e.known | self.e.floating)
+            x = within(with_amplitudes(p, self.e), self.e)
             p = symmetrised(self.projection(x)[0], problem.symmetry)[None]
         grid = self._map(p[0])
         hkl, shape = problem.measured.hkl, np.array(grid.shape)

@@ -1,9 +1,8 @@
 """Iterations between measured amplitudes and what is believed about densities.
 
-x is the map's structure factors to d_limit. P_A gives known reflections their measured amplitude; P_B
-is what is believed: one application of the density prior, or a classical modification
-(:mod:`xrdml.phasing.charge_flipping`). Plain iteration is x ← P_A(P_B(x)); relaxed-reflect-reflect is
-x ← x + β (P_A(2 P_B(x) − x) − P_B(x)): Elser (2018), SIAM J. Imaging Sci. 11, 2429.
+x is the map's structure factors to d_limit. P_B is one application of the density prior, or a classical
+modification (:mod:`xrdml.phasing.charge_flipping`). Plain iteration is x ← P_A(P_B(x)); the other steps
+are relaxed-reflect-reflect (:mod:`xrdml.phasing.projections`).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from xrdml.data.density import conditions, random_phases, to_density, to_structure_factors
+from xrdml.phasing.projections import fitted, relaxed_reflection, with_amplitudes, within
 from xrdml.phasing.sphere import MeasuredSphere
 
 
@@ -87,20 +87,6 @@ class Prior:
         return fitted(to_structure_factors(drawn) * s.drawn, s)
 
 
-def fitted(f: Tensor, sphere: MeasuredSphere) -> Tensor:
-    """F (B, X, Y, Z) on the scale that fits the known amplitudes best, by least squares."""
-    size = f.abs() * sphere.known
-    k = (sphere.amplitude * size).sum((1, 2, 3), keepdim=True) / size.square().sum(
-        (1, 2, 3), keepdim=True
-    ).clamp_min(1e-12)
-    return k * f
-
-
-def with_amplitudes(f: Tensor, sphere: MeasuredSphere) -> Tensor:
-    """Known reflections get their measured amplitude and keep their phase; the others are left."""
-    return torch.where(sphere.known, sphere.amplitude * f / f.abs().clamp_min(1e-12), f)
-
-
 def residual(f: Tensor, sphere: MeasuredSphere, chosen: Tensor) -> Tensor:
     """R = Σ| |Fo| − |F| | / Σ|Fo| over `chosen`, (B, X, Y, Z) → (B,), F as scaled by :func:`fitted`."""
     a = sphere.amplitude * chosen
@@ -111,7 +97,7 @@ def random_start(sphere: MeasuredSphere, starts: int, seed: int) -> Tensor:
     """Measured amplitudes with random phases, (B, X, Y, Z)."""
     generator = torch.Generator().manual_seed(seed)
     phases = random_phases((starts, *sphere.shape), generator).to(sphere.amplitude.device)
-    return with_amplitudes(phases, sphere) * (sphere.known | sphere.floating)
+    return within(with_amplitudes(phases, sphere), sphere)
 
 
 @torch.no_grad()
@@ -136,14 +122,13 @@ def iterate(
     x
         After the last iteration, (B, X, Y, Z).
     """
-    inside = sphere.known | sphere.floating
     for i in range(schedule.iterations):
         u = i / schedule.iterations
         p = projection(x, schedule.level(u))
         if u < 1 - schedule.plain:
-            x = (x + schedule.beta * (with_amplitudes(2 * p - x, sphere) - p)) * inside
+            x = relaxed_reflection(x, p, sphere, schedule.beta)
         else:
-            x = with_amplitudes(p, sphere) * inside
+            x = within(with_amplitudes(p, sphere), sphere)
         if report is not None:
             report(i, residual(fitted(p, sphere), sphere, sphere.known))
     return x

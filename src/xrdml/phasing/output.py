@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import gemmi
@@ -23,6 +24,26 @@ POINTS_PER_D = 4.0
 """Grid points of a written map for its resolution: enough for contours without corners."""
 
 
+@dataclass(frozen=True)
+class CalculatedF:
+    """Structure factors of atoms beside what was measured.
+
+    Attributes
+    ----------
+    hkl, f_calc
+        Unique reflections without absences, (n, 3), and F, (n,), in electrons.
+    measured
+        Unique intensities in the same indices; some of `hkl`, or all.
+    scale
+        |F| of `measured` = scale · |f_calc|.
+    """
+
+    hkl: Hkl
+    f_calc: NDArray[np.complexfloating]
+    measured: Reflections
+    scale: float
+
+
 def write_cif(
     path: str | Path,
     structure: Structure,
@@ -31,6 +52,7 @@ def write_cif(
     contents: dict[str, float] | None = None,
     wavelength: float | None = None,
     remarks: list[str] | None = None,
+    reflections: CalculatedF | None = None,
 ) -> None:
     """Write atoms as a CIF with all that is needed to use it without other files.
 
@@ -44,6 +66,9 @@ def write_cif(
         Å.
     remarks
         Lines on how the structure was found.
+    reflections
+        Written as a ``_refln_`` loop in electrons: measured |F| and σ, ``?`` where nothing was
+        measured, and the calculated |F| and phase.
 
     Raises
     ------
@@ -89,6 +114,8 @@ def write_cif(
                 str(orders[i]),
             ]
         )
+    if reflections is not None:
+        _add_reflections(block, reflections)
     write_text(path, document.as_string())
 
 
@@ -107,6 +134,18 @@ _ATOM_COLUMNS = (
     "occupancy",
     "site_symmetry_order",
 )
+_REFLN_COLUMNS = ("index_h", "index_k", "index_l", "F_meas", "F_sigma", "F_calc", "phase_calc")
+
+
+def _add_reflections(block: cif.Block, reflections: CalculatedF) -> None:
+    """A ``_refln_`` loop, sorted by h, k, l; phases in degrees, −180 to 180."""
+    hkl = reflections.hkl
+    fp, sigma = (values / reflections.scale for _, _, values in _measured_columns(hkl, reflections.measured))
+    f_calc, phase = np.abs(reflections.f_calc), np.degrees(np.angle(reflections.f_calc))
+    loop = block.init_loop("_refln_", list(_REFLN_COLUMNS))
+    for i in np.lexsort(hkl.T[::-1]):
+        seen = [f"{fp[i]:.3f}", f"{sigma[i]:.3f}"] if np.isfinite(fp[i]) else ["?", "?"]
+        loop.add_row([*map(str, hkl[i].tolist()), *seen, f"{f_calc[i]:.3f}", f"{phase[i]:.2f}"])
 
 
 def formula_unit(contents: dict[str, float], symmetry: Symmetry) -> tuple[int, dict[str, float]]:
@@ -157,14 +196,16 @@ def write_phases(
     cell: Cell,
     symmetry: Symmetry,
     measured: Reflections | None = None,
+    *,
+    f_calc: NDArray[np.float64] | None = None,
     title: str = "",
     wavelength: float | None = None,
 ) -> None:
     """Write phased F as MTZ in CCP4's asymmetric unit.
 
     Columns FWT and PHWT are the map's |F| and phase (degrees, F = Σ f exp(+2πi h·x)); FP and SIGFP
-    the measured |F|, absent where nothing was measured. Viewers such as Coot open these names
-    without being asked.
+    the measured |F|, absent where nothing was measured; PREDICTED is 1 there, and 0 elsewhere. Viewers
+    such as Coot open FWT and PHWT without being asked.
 
     Parameters
     ----------
@@ -172,6 +213,8 @@ def write_phases(
         Unique reflections without absences, (n, 3), and F, (n,).
     measured
         Unique intensities in the same indices.
+    f_calc
+        Calculated |F| on the same scale, (n,), as column FC.
     wavelength
         Å.
 
@@ -187,7 +230,12 @@ def write_phases(
     mtz.history = [f"from xrdml {__version__}"]
     dataset = mtz.add_dataset("xrdml")
     dataset.wavelength = wavelength or 0.0
-    columns = [*_measured_columns(hkl, measured)] if measured is not None else []
+    columns = []
+    if measured is not None:
+        columns += _measured_columns(hkl, measured)
+        columns.append(("PREDICTED", "I", np.isnan(columns[0][2]).astype(np.float64)))
+    if f_calc is not None:
+        columns.append(("FC", "F", f_calc))
     columns += [("FWT", "F", np.abs(f)), ("PHWT", "P", np.degrees(np.angle(f)))]
     for label, kind, _ in columns:
         mtz.add_column(label, kind)

@@ -22,10 +22,10 @@ from xrdml.phasing.iterate import (
     Schedule,
     relaxed_reflect_reflect,
     residual,
-    with_amplitudes,
 )
 from xrdml.phasing.origin import find_origin, shifted, symmetrised
 from xrdml.phasing.peaks import atoms_from_peaks
+from xrdml.phasing.projections import with_amplitudes, within
 from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
 from xrdml.phasing.verdict import Evidence, is_promising, is_solved
 
@@ -208,8 +208,7 @@ def _polish(network: nn.Module, sphere: MeasuredSphere, f: Tensor, problem: Fill
     p = symmetrised(shifted(f, x0), sphere.symmetry)[None]
     start, best = p, (float("inf"), p)
     for _ in range(POLISHING):
-        x = with_amplitudes(start, everything)
-        x = x * (everything.known | everything.floating)
+        x = within(with_amplitudes(start, everything), everything)
         p = prior(x, Schedule().level_end)
         start = symmetrised(p[0], sphere.symmetry)[None]
         r = float(residual(start, everything, everything.known))

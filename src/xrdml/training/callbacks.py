@@ -74,7 +74,7 @@ class SaveLast(Callback):
 
 
 def _crystals(batch: Any) -> int:
-    return len(batch.map) if isinstance(batch, NoisyBatch) else len(batch[keys.CELL])
+    return len(batch.f) if isinstance(batch, NoisyBatch) else len(batch[keys.CELL])
 
 
 class PlainProgress(Callback):

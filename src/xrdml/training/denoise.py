@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,21 @@ from omegaconf import MISSING
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from xrdml.data.density import DensityCrystal, NoisyBatch, NoisyDensities, Source, density_crystal
+from xrdml.data.density import (
+    DensityCrystal,
+    NoisyBatch,
+    NoisyDensities,
+    Source,
+    density_crystal,
+    to_density,
+    to_structure_factors,
+)
 from xrdml.data.structures import read_structures
 from xrdml.errors import UserError
 from xrdml.models import build_model
 from xrdml.models.weights import load_weights
+from xrdml.phasing.iterate import Schedule
+from xrdml.phasing.projections import fitted, relaxed_reflection
 from xrdml.training.schema import Logger, Run, Trainer
 
 log = logging.getLogger("xrdml")
@@ -37,6 +47,7 @@ class PriorData:
     shares: list[float] | None = None
     limit: int | None = None
     points: int = MISSING
+    iterations: int = MISSING
     d_limits: list[float] = MISSING
 
 
@@ -111,7 +122,7 @@ class DensityDataModule(L.LightningDataModule):
             self.counts[Path(path).name] = len(crystals)
             held_out += self._crystals(Path(path), "test")[:200]
         points, limits = self.config["points"], (low, high)
-        self._densities = NoisyDensities(sources, points, limits, self.seed)
+        self._densities = NoisyDensities(sources, points, limits, self.seed, self.config["iterations"])
         validation = NoisyDensities([Source(held_out)], points, limits, VALIDATION_SEED)
         self._validation = [validation.draw(i) for i in range(VALIDATION_BATCHES)]
 
@@ -134,7 +145,7 @@ class DensityDataModule(L.LightningDataModule):
         return DataLoader(self._validation, batch_size=None)  # type: ignore[arg-type]
 
     def transfer_batch_to_device(self, batch: NoisyBatch, device: torch.device, _: int) -> NoisyBatch:
-        return NoisyBatch(batch.map.to(device), batch.conditions.to(device), batch.target.to(device))
+        return batch.to(device)
 
 
 class DenoiseModule(L.LightningModule):
@@ -161,16 +172,18 @@ class DenoiseModule(L.LightningModule):
         self.average = deepcopy(self.network).requires_grad_(False)
 
     def training_step(self, batch: NoisyBatch, _: int) -> Tensor:
+        for _ in range(batch.iterations):
+            batch = iterated(self.network, batch)
         value = self._loss(self.network, batch)
-        self.log("train/loss", value.detach(), batch_size=len(batch.map))
+        self.log("train/loss", value.detach(), batch_size=len(batch.f))
         return value
 
     def validation_step(self, batch: NoisyBatch, _: int) -> None:
-        self.log("val/loss", self._loss(self.average, batch), batch_size=len(batch.map), sync_dist=True)
+        self.log("val/loss", self._loss(self.average, batch), batch_size=len(batch.f), sync_dist=True)
 
     @staticmethod
     def _loss(network: torch.nn.Module, batch: NoisyBatch) -> Tensor:
-        drawn = network(batch.map, batch.conditions).float()
+        drawn = draw(network, batch)
         error = (drawn - batch.target).square().mean((1, 2, 3))
         return (error / batch.target.square().mean((1, 2, 3))).mean()
 
@@ -193,3 +206,21 @@ class DenoiseModule(L.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def draw(network: torch.nn.Module, batch: NoisyBatch) -> Tensor:
+    """The network's map of a batch, (B, X, Y, Z)."""
+    density = to_density(batch.f)
+    rms = density.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
+    drawn: Tensor = network((density / rms)[:, None], batch.conditions)
+    return drawn.float()
+
+
+@torch.no_grad()
+def iterated(network: torch.nn.Module, batch: NoisyBatch) -> NoisyBatch:
+    """The batch after one step of phasing with the network as it is.
+
+    The errors are then such as the network itself makes in phasing, and not random ones.
+    """
+    p = fitted(to_structure_factors(draw(network, batch)), batch)
+    return replace(batch, f=relaxed_reflection(batch.f, p, batch, Schedule.beta))

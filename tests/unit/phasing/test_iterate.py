@@ -12,15 +12,14 @@ from xrdml.data.density import density_crystal, to_density, to_structure_factors
 from xrdml.models.density_prior import DensityPrior
 from xrdml.phasing.iterate import (
     Schedule,
-    fitted,
     iterate,
     map_correlation,
     random_start,
     relaxed_reflect_reflect,
     residual,
-    with_amplitudes,
 )
 from xrdml.phasing.origin import shifted
+from xrdml.phasing.projections import fitted, with_amplitudes
 from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
 
 CELL = (5.3, 6.1, 7.4, 90.0, 104.0, 90.0)

@@ -1,0 +1,59 @@
+"""The pieces that every iteration is built from, for batches of F on FFT grids.
+
+P_A gives known reflections their measured amplitude; P_B is what is believed about densities. The training
+of the density prior takes the same steps, to meet the errors that it will meet in phasing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Amplitudes(Protocol):
+    """What is measured, (X, Y, Z) or (B, X, Y, Z): of one crystal, or of each of a batch.
+
+    Attributes
+    ----------
+    amplitude
+        |F|, 0 where not known.
+    known
+        Reflections that constrain the iteration.
+    floating
+        Reflections as far as the data go that do not constrain it.
+    """
+
+    @property
+    def amplitude(self) -> Tensor: ...
+    @property
+    def known(self) -> Tensor: ...
+    @property
+    def floating(self) -> Tensor: ...
+
+
+def with_amplitudes(f: Tensor, data: Amplitudes) -> Tensor:
+    """P_A: known reflections get their measured amplitude and keep their phase; the others are left."""
+    return f.where(~data.known, data.amplitude * f / f.abs().clamp_min(1e-12))
+
+
+def within(f: Tensor, data: Amplitudes) -> Tensor:
+    """F as far as the data go, 0 beyond."""
+    return f * (data.known | data.floating)
+
+
+def fitted(f: Tensor, data: Amplitudes) -> Tensor:
+    """F (B, X, Y, Z) on the scale that fits the known amplitudes best, by least squares."""
+    size = f.abs() * data.known
+    k = (data.amplitude * size).sum((-3, -2, -1), keepdim=True) / size.square().sum(
+        (-3, -2, -1), keepdim=True
+    ).clamp_min(1e-12)
+    return k * f
+
+
+def relaxed_reflection(x: Tensor, p: Tensor, data: Amplitudes, beta: float) -> Tensor:
+    """x + β (P_A(2 P_B(x) − x) − P_B(x)) for p = P_B(x), as far as the data go.
+
+    Elser (2018), SIAM J. Imaging Sci. 11, 2429.
+    """
+    return within(x + beta * (with_amplitudes(2 * p - x, data) - p), data)
