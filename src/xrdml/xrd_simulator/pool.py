@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from xrdml.errors import UserError
-from xrdml.xrd_simulator.options import WORKERS
 
 SECONDS_TO_STOP = 5.0
 
@@ -32,11 +31,11 @@ class Shard:
 class _Worker:
     """A fresh interpreter; nothing of the parent's `__main__` or modules comes with it."""
 
-    def __init__(self, attributes: dict[str, Any]):
+    def __init__(self, module: str, attributes: dict[str, Any]):
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 — closed by `stop`
         self.process = subprocess.Popen(
             # -P: a random.py in the user's folder must not stand for the library's.
-            [sys.executable, "-P", "-m", WORKERS[attributes["recipe"]]],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -90,7 +89,11 @@ class _Worker:
 
 
 def run_shards(
-    shards: Sequence[Shard], attributes: dict[str, Any], workers: int, made: Callable[[int], None]
+    shards: Sequence[Shard],
+    attributes: dict[str, Any],
+    module: str,
+    workers: int,
+    made: Callable[[int], None],
 ) -> None:
     """Let worker processes write the shards; none is left running, however this ends.
 
@@ -98,6 +101,8 @@ def run_shards(
     ----------
     attributes
         Of the data set, as JSON: recipe, seed, options, tensors.
+    module
+        What a worker runs: one that ends in :func:`xrdml.xrd_simulator._serve.serve`.
     made
         Called with the number of crystals made since the last call.
 
@@ -111,7 +116,7 @@ def run_shards(
     with selectors.DefaultSelector() as selector:
         try:
             for _ in range(min(workers, len(shards))):
-                worker = _Worker(attributes)
+                worker = _Worker(module, attributes)
                 team.append(worker)
                 assert worker.process.stdout is not None
                 selector.register(worker.process.stdout, selectors.EVENT_READ, worker)

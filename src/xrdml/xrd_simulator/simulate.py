@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +13,8 @@ from typing import Any, Protocol
 from xrdml import __version__
 from xrdml.crystal.store import StructureStore, TensorLayout, TensorPair, write_store
 from xrdml.errors import UserError
+from xrdml.xrd_simulator.options import WORKERS
+from xrdml.xrd_simulator.parts import alone_in, check_same, ranges
 from xrdml.xrd_simulator.pool import Shard, run_shards
 
 SHARD_SIZE = 200
@@ -89,15 +89,15 @@ def simulate(
     if have >= n:
         return 0
     folder = path.with_name(path.name + ".parts")
-    with _alone_in(folder):
+    with alone_in(folder):
         shards = [
             Shard(start, stop, folder / f"shard-{start:09d}-{stop:09d}.h5")
-            for start, stop in _ranges(have, n, shard_size)
+            for start, stop in ranges(have, n, shard_size)
         ]
         missing = [shard for shard in shards if not _is_done(shard, attributes)]
         made((n - have) - sum(s.stop - s.start for s in missing))
         if missing:
-            run_shards(missing, attributes, workers, made)
+            run_shards(missing, attributes, WORKERS[attributes["recipe"]], workers, made)
         _assemble(path, existing, shards, attributes)
         shutil.rmtree(folder, ignore_errors=True)
     return n - have
@@ -106,29 +106,6 @@ def simulate(
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
     """As it reads back from JSON: tuples become lists."""
     return json.loads(json.dumps(attributes))
-
-
-def _ranges(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
-    while start < stop:
-        end = min(stop, (start // size + 1) * size)
-        yield start, end
-        start = end
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Make the folder of parts and keep other runs out of it; the system frees a dead run's lock."""
-    try:
-        folder.mkdir(exist_ok=True)
-        lock = open(folder / "lock", "w")  # noqa: SIM115 — held by the `with` below
-    except OSError as error:
-        raise UserError(f"cannot write here ({error.strerror}); choose another place", path=folder) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError("another run is making this data set; wait for it", path=folder) from None
-        yield
 
 
 def _is_done(shard: Shard, attributes: dict[str, Any]) -> bool:
@@ -146,24 +123,9 @@ def _is_done(shard: Shard, attributes: dict[str, Any]) -> bool:
 def _check_same(
     store: StructureStore, attributes: dict[str, Any], remedy: str, path: Path | None = None
 ) -> None:
-    """Raise UserError that names what differs between a file and what is wanted now."""
     decisive = ("recipe", "recipe_version", "seed", "options", "tensors")
-    old = _flat({key: store.attributes.get(key) for key in decisive})
-    new = _flat({key: attributes[key] for key in decisive})
-    different = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    if different:
-        what = ", ".join(f"{key} {old.get(key, 'none')} (now {new.get(key, 'none')})" for key in different)
-        raise UserError(f"was made with {what}; {remedy}", path=path or store.path)
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict):
-            out |= _flat(item, f"{prefix}{key}.")
-        elif item is not None:
-            out[prefix + key] = item
-    return out
+    old = {key: store.attributes.get(key) for key in decisive}
+    check_same(old, {key: attributes[key] for key in decisive}, remedy, path or store.path)
 
 
 def _assemble(
