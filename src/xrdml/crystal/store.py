@@ -19,6 +19,7 @@ from xrdml.crystal._hdf5_format import check_format
 from xrdml.crystal._output import PatientFile
 from xrdml.crystal.files import replace_when_done
 from xrdml.crystal.grid import HklGrid
+from xrdml.crystal.labels import Labels, read_labels, write_labels
 from xrdml.crystal.scattering import MAX_ATOMIC_NUMBER
 from xrdml.crystal.structure import Structure
 from xrdml.errors import UserError
@@ -80,6 +81,7 @@ def write_store(
     structures: Iterable[Structure],
     attributes: dict[str, Any],
     tensors: tuple[TensorLayout, Iterable[TensorPair]] | None = None,
+    labels: Labels | None = None,
 ) -> None:
     """Write a dataset file, whole or not at all; equal input gives equal bytes.
 
@@ -91,6 +93,8 @@ def write_store(
         How the crystals were made; anything JSON holds.
     tensors
         The layout and one pair for each crystal, in the same order.
+    labels
+        Where each crystal comes from and its family, in the same order.
 
     Raises
     ------
@@ -111,6 +115,10 @@ def write_store(
             file.attrs["attributes"] = json.dumps(attributes, sort_keys=True)
             if tensors is not None:
                 _write_tensors(file, disk, *tensors)
+            if labels is not None:
+                if len(labels) != len(file["cell"]):
+                    raise ValueError(f"{len(labels)} labels for {len(file['cell'])} crystals")
+                write_labels(file, labels)
         disk.check()
 
 
@@ -184,6 +192,8 @@ class StructureStore:
         How it was made: recipe, options, seed, versions; with `format` and `format_version`.
     tensor_layout
         Of the tensors, or None where the file has none.
+    labels
+        Names and families of the crystals, or None where the file has none.
 
     Raises
     ------
@@ -238,6 +248,8 @@ class StructureStore:
             shapes = {file[name].shape[1:] for name in _TENSORS}
             if shapes != {self.tensor_layout.grid.shape}:
                 raise ValueError(shapes)
+        self.labels = read_labels(file)
+        lengths |= {len(self.labels)} if self.labels is not None else set()
         if len(lengths) != 1 or len({len(file[name]) for name in _PER_ATOM}) != 1:
             raise ValueError(lengths)
 

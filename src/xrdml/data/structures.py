@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xrdml.crystal.cif import read_structure
+from xrdml.crystal.labels import FOLDS
 from xrdml.crystal.store import StructureStore
 from xrdml.crystal.structure import Structure
 from xrdml.errors import UserError
 
 log = logging.getLogger(__name__)
 
-FOLDS = 5
-
 
 def read_structures(path: Path, subset: str = "all", limit: int | None = None) -> list[tuple[str, Structure]]:
     """Named structures of a dataset file, or of a folder of CIFs.
 
+    Where a dataset file names families (`xrdml import-cif`), one of five and those held out are test.
     A folder may hold, or lie beside, a ``structures.csv`` with columns ``id`` and ``family_id``:
     then ``train`` and ``test`` never share a family, and the families of crystals in a
     ``measured.csv`` are test. Elsewhere every fifth crystal is test.
@@ -41,8 +41,7 @@ def read_structures(path: Path, subset: str = "all", limit: int | None = None) -
     if path.is_dir():
         named = _from_folder(path, subset)
     else:
-        store = StructureStore(path)
-        named = ((f"{path.stem}[{i}]", store[i]) for i in range(len(store)) if _chosen(i, subset))
+        named = _from_file(StructureStore(path), subset)
     out = []
     for item in named:
         out.append(item)
@@ -57,6 +56,15 @@ def read_structures(path: Path, subset: str = "all", limit: int | None = None) -
 
 def _chosen(group: int, subset: str) -> bool:
     return subset == "all" or (group % FOLDS == 0) == (subset == "test")
+
+
+def _from_file(store: StructureStore, subset: str) -> Iterator[tuple[str, Structure]]:
+    for i in range(len(store)):
+        if store.labels is None:
+            if _chosen(i, subset):
+                yield f"{store.path.stem}[{i}]", store[i]
+        elif subset == "all" or store.labels.is_test[i] == (subset == "test"):
+            yield store.labels.names[i], store[i]
 
 
 def _from_folder(folder: Path, subset: str) -> Iterator[tuple[str, Structure]]:
