@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import re
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gemmi
 import numpy as np
 from gemmi import cif
+from numpy.typing import NDArray
 
 from xrdml.crystal.about import AboutCrystal, element_symbol
 from xrdml.crystal.cell import Cell, parse_cell
@@ -113,10 +115,55 @@ def read_structure(path: str | Path) -> Structure:
         A file that cannot be read, or lacks a cell, a space group or atoms.
     """
     document = read_document(path)
-    block = next((b for b in document if _has_atoms(b)), None)
+    block = next(blocks_with_atoms(document), None)
     if block is None:
         name = _block_with_cell(document, path).name
         raise UserError(f"data_{name} holds no atoms with coordinates", path=path)
+    found = read_model(block, path)
+    if found.left_out:
+        names = ", ".join(found.left_out)
+        log.info("%s: left out %s: no coordinates, no element, or dummy", path, names)
+    if found.without_u:
+        log.info("%s: %d atoms have no U; %g Å² assumed", path, found.without_u, DEFAULT_U_ISO)
+    return found.structure
+
+
+def blocks_with_atoms(document: cif.Document) -> Iterator[cif.Block]:
+    """The blocks of a CIF that hold a cell and coordinates."""
+    return (block for block in document if _has_atoms(block))
+
+
+@dataclass(frozen=True)
+class Model:
+    """The atoms of a block, with what a Structure has no place for.
+
+    Attributes
+    ----------
+    structure
+        As :func:`read_structure` returns it.
+    part, assembly
+        Disorder group and assembly of each atom: (n,) int64, 0 for none, and n texts, "" for none.
+    left_out
+        Labels of dummy atoms and of those without coordinates or element.
+    without_u
+        Number of atoms whose U is `DEFAULT_U_ISO` because the file has none.
+    """
+
+    structure: Structure
+    part: NDArray[np.int64]
+    assembly: list[str]
+    left_out: list[str]
+    without_u: int
+
+
+def read_model(block: cif.Block, path: str | Path) -> Model:
+    """The atoms of one block; see :func:`read_structure` for what is changed.
+
+    Raises
+    ------
+    UserError
+        No cell, no space group or no atoms, or ones that contradict each other.
+    """
     about = about_block(block, path)
     if about.cell is None or about.symmetry is None:
         raise UserError(f"data_{block.name}: no space group; add _space_group_symop_operation_xyz", path=path)
@@ -130,7 +177,8 @@ def read_structure(path: str | Path) -> Structure:
         raise UserError(f"data_{block.name}: {str(error)[:80]}; correct it", path=path) from None
     dummies = _dummy_labels(block)
     expected = set(_formula(block))
-    atoms, left_out, without_u = [], [], 0
+    assemblies = _assemblies(block)
+    atoms, part, assembly, left_out, without_u = [], [], [], [], 0
     for site in sites:
         number = _atomic_number(site, expected)
         xyz = site.fract.tolist()
@@ -144,14 +192,12 @@ def read_structure(path: str | Path) -> Structure:
             u_iso, without_u = DEFAULT_U_ISO, without_u + 1
         occupancy = site.occ if math.isfinite(site.occ) and 0 <= site.occ <= 1.5 else 1.0
         atoms.append((number, *xyz, u_iso, occupancy))
+        part.append(site.disorder_group)
+        assembly.append(assemblies.get(site.label, ""))
     if not atoms:
         raise UserError(f"data_{block.name} holds no atoms with coordinates", path=path)
-    if left_out:
-        log.info("%s: left out %s: no coordinates, no element, or dummy", path, ", ".join(left_out))
-    if without_u:
-        log.info("%s: %d atoms have no U; %g Å² assumed", path, without_u, DEFAULT_U_ISO)
     table = np.array(atoms, dtype=np.float64)
-    return Structure(
+    structure = Structure(
         about.cell,
         about.symmetry.name,
         table[:, 0].astype(np.uint8),
@@ -159,6 +205,7 @@ def read_structure(path: str | Path) -> Structure:
         np.ascontiguousarray(table[:, 4]),
         np.ascontiguousarray(table[:, 5]),
     )
+    return Model(structure, np.array(part, np.int64), assembly, left_out, without_u)
 
 
 def _has_atoms(block: cif.Block) -> bool:
@@ -256,6 +303,12 @@ def _contents(block: cif.Block) -> dict[str, float] | None:
 def _dummy_labels(block: cif.Block) -> set[str]:
     table = block.find("_atom_site_", ["label", "calc_flag"])
     return {row.str(0) for row in table if row.str(1).lower() == "dum"}
+
+
+def _assemblies(block: cif.Block) -> dict[str, str]:
+    """Disorder assembly of each label that has one."""
+    table = block.find("_atom_site_", ["label", "disorder_assembly"])
+    return {row.str(0): row.str(1) for row in table if not cif.is_null(row[1])}
 
 
 def _atomic_number(site: gemmi.SmallStructure.Site, expected: set[str]) -> int | None:
