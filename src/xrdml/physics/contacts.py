@@ -8,26 +8,41 @@ import torch
 from torch import Tensor
 
 # Kinds of atoms. POLAR_H sits on N or O; N_DONOR and O_DONOR bear one.
-PAD, H, POLAR_H, C, N, N_DONOR, O, O_DONOR, F, P, S, CL, BR = range(13)
-_KIND = {1: H, 6: C, 7: N, 8: O, 9: F, 15: P, 16: S, 17: CL, 35: BR}
+PAD, H, POLAR_H, C, N, N_DONOR, O, O_DONOR, F, SI, P, S, CL, BR, I = range(15)
+_KIND = {1: H, 6: C, 7: N, 8: O, 9: F, 14: SI, 15: P, 16: S, 17: CL, 35: BR, 53: I}
 ELEMENTS = tuple(_KIND)
 """Atomic numbers that can be packed."""
 
 # Half the distances in Å at which molecules of published crystals begin to touch (H at X-ray positions).
 _RADIUS = {H: 1.22, POLAR_H: 1.15, C: 1.74, N: 1.66, N_DONOR: 1.66, O: 1.54, O_DONOR: 1.54,
-           F: 1.47, P: 1.90, S: 1.82, CL: 1.76, BR: 1.86}  # fmt: skip
+           F: 1.47, SI: 2.10, P: 1.90, S: 1.82, CL: 1.76, BR: 1.86, I: 2.00}  # fmt: skip
 _HYDROGEN_BOND = 1.90
 _DONOR_ACCEPTOR = 2.78
 # What is too close for a crystal lies this much under the touching distance; softer where H is involved.
 _MARGIN, _MARGIN_H = 0.33, 0.40
 
-_VOLUME = {1: 5.08, 6: 13.87, 7: 11.8, 8: 11.39, 9: 11.17, 15: 29.5, 16: 25.2, 17: 25.8, 35: 32.7}
+_VOLUME = {
+    1: 5.08,
+    6: 13.87,
+    7: 11.8,
+    8: 11.39,
+    9: 11.17,
+    14: 37.3,
+    15: 29.5,
+    16: 25.2,
+    17: 25.8,
+    35: 32.7,
+    53: 46.2,
+}
+
+
+N_KINDS = I + 1
 
 
 @cache
 def touching_distance() -> Tensor:
-    """Distances in Å at which two kinds begin to touch, (13, 13); 0 with padding."""
-    table = torch.zeros(13, 13)
+    """Distances in Å at which two kinds begin to touch, (15, 15); 0 with padding."""
+    table = torch.zeros(N_KINDS, N_KINDS)
     for a, radius in _RADIUS.items():
         for b, other in _RADIUS.items():
             table[a, b] = radius + other
@@ -41,8 +56,8 @@ def touching_distance() -> Tensor:
 
 @cache
 def closest_distance() -> Tensor:
-    """Distances in Å under which a pair of two kinds is a bad contact, (13, 13)."""
-    margin = torch.full((13, 13), _MARGIN)
+    """Distances in Å under which a pair of two kinds is a bad contact, (15, 15)."""
+    margin = torch.full((N_KINDS, N_KINDS), _MARGIN)
     margin[[H, POLAR_H]] = margin[:, [H, POLAR_H]] = _MARGIN_H
     table = touching_distance()
     return (table - margin).clamp_min(0) * (table > 0)

@@ -92,7 +92,7 @@ def overlaps(bodies: RigidCrystals, pose: Pose, rows: Rows) -> tuple[Tensor, Ten
 
 
 def find_rows(bodies: RigidCrystals, pose: Pose, distance: Tensor, skin: float) -> Rows:
-    """Pairs of which some atoms are nearer than the table `distance` (13, 13) plus `skin`, in Å."""
+    """Pairs of which some atoms are nearer than the table `distance` (15, 15) plus `skin`, in Å."""
     p, q = _body_pairs(bodies.crystal)
     crystal = bodies.crystal[p]
     reach = bodies.atoms.norm(dim=2).amax(1)

@@ -101,12 +101,14 @@ TERMINAL = _table(
     *NC *NCC *[N+](=O)[O-] *[N+](=O)[O-] *C#N *C#N *C(=O)O *C(=O)O *C(=O)O *C(=O)OC *C(=O)OC *C(=O)OCC
     *C(N)=O *C(C)=O *C(C)=O *C=O *OC(C)=O *NC(C)=O *C=C *C#C *CO *CO *CCO *CN *C=NO *C(=N)N *NN
     *N=[N+]=[N-] *C(=O)NN *CC=C *CC#C *CC#N *CC(=O)O *CCCC *NC(N)=O *C(=O)OC(C)(C)C *N=C=O
+    *[N+](=O)[O-] *O *[Si](C)(C)C
     """
 )
 
 HALIDE = _table(
     """
-    *F *F *F *F *Cl *Cl *Cl *Cl *Br *Br *C(F)(F)F *C(F)(F)F *OC(F)(F)F *C(F)F *CCl *CBr *CF
+    *F *F *F *Cl *Cl *Cl *Cl *Cl *Cl *Br *Br *Br *I *I *C(F)(F)F *C(F)(F)F *OC(F)(F)F *C(F)F *CCl *CBr
+    *C(Cl)(Cl)Cl
     """
 )
 
@@ -118,14 +120,14 @@ SULFUR_PHOSPHORUS_TERMINAL = _table(
 )
 
 CORES: tuple[tuple[float, tuple[str, ...]], ...] = (
-    (0.37, AROMATIC),
-    (0.14, HETEROAROMATIC),
+    (0.39, AROMATIC),
+    (0.16, HETEROAROMATIC),
     (0.11, RING_WITH_CARBONYL),
-    (0.13, SATURATED),
-    (0.09, CAGE),
+    (0.11, SATURATED),
+    (0.06, CAGE),
     (0.03, SUGAR),
     (0.05, AMINO_ACID),
-    (0.08, LINKER),
+    (0.09, LINKER),
 )
 """What a molecule starts from and what its larger parts are, with probabilities."""
 
@@ -135,3 +137,16 @@ SOLVENTS = _table(
     """
 )
 """What crystals take up from their mother liquor."""
+
+CENTROSYMMETRIC = _table(
+    """
+    *c1ccc(*)cc1 *c1ccc(*)cc1 *c1ccc(*)cc1 *c1ccc(*)cc1 *c1c(F)c(F)c(*)c(F)c1F *c1cc(Cl)c(*)cc1Cl
+    *c1cc(OC)c(*)cc1OC *c1cc(C)c(*)cc1C *c1cc(O)c(*)cc1O *c1cc(Br)c(*)cc1Br *c1ccc(cc1)-c1ccc(*)cc1
+    *c1cnc(*)cn1 *c1cccc2c(*)cccc12 *c1ccc2cc(*)ccc2c1 *c1c2ccccc2c(*)c2ccccc12 O=C1C=C(*)C(=O)C=C1*
+    *C=C* *C=C* *C#C* *C#CC#C* *N=N* *N=N* *C=NN=C* *CC* *CC* *CCCC* *COCCOC* *C=CC=C*
+    *N1CCN(*)CC1 *N1CCN(*)CC1 *C1CCC(*)CC1 *C1NC(=O)C(*)NC1=O
+    *C(=O)C(*)=O *NC(=O)C(=O)N* *C(=O)NNC(*)=O *OC(=O)C=CC(=O)O* *C(=O)CCC(*)=O *OC(=O)C(=O)O*
+    *C(=O)c1ccc(cc1)C(*)=O *Cc1ccc(C*)cc1 *Oc1ccc(O*)cc1 *Nc1ccc(N*)cc1 *C(C)=NN=C(C)* *CN1CCN(C*)CC1
+    """
+)
+"""Middles of molecules with a centre of inversion. Halves may also be joined without any."""

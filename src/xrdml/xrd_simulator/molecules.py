@@ -13,20 +13,26 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from xrdml.xrd_simulator import _fragments as blocks
+from xrdml.xrd_simulator._centrosymmetric import inverted, is_joined_twice, joined_twice
 
 N_ATOMS = (5, 35)
 """Fewest and most non-H atoms."""
 N_MEDIAN, N_SPREAD = 18.0, 0.42
 """Log-normal distribution of the number of non-H atoms, cut at `N_ATOMS`."""
-P_HALOGEN, P_SULFUR_PHOSPHORUS = 0.22, 0.06
+P_HALOGEN, P_SULFUR_PHOSPHORUS = 0.30, 0.10
 """Molecules that may take halides, and sulfur or phosphorus, besides those in rings."""
 P_TERMINAL, P_LINKER = 0.30, 0.35
+P_CENTROSYMMETRIC = 0.14
+"""Molecules with a centre of inversion."""
+SHRINKAGE = 0.992
+"""Bonds as X-rays see them / bonds of the force field: libration shortens, and MMFF94 is a little long.
+Of the 40 commonest kinds of bonds in 183 published crystals."""
 X_H = {6: 0.96, 7: 0.88, 8: 0.84}
 """X–H distances in Å as X-rays see them (SHELXL's riding values), not those between nuclei."""
 MAX_ATTEMPTS = 100
 FORCE_FIELD_STEPS = 50
 
-_CAPS = {6: (0, 0, 6), 7: (0, 0, 6), 8: (0, 6), 15: (6, 8), 16: (6, 6, 7)}
+_CAPS = {6: (0, 0, 6), 7: (0, 0, 6), 8: (0, 6), 14: (6,), 15: (6, 8), 16: (6, 6, 7)}
 _CAPS_CARBONYL = (0, 6, 6, 8, 8, 7)
 _OXYGEN, _NITROGEN, _PHOSPHORUS, _SULFUR = 8, 7, 15, 16
 
@@ -66,7 +72,7 @@ def sample(seed: int, i: int, conformers: int = 1) -> Molecule:
     rng = np.random.default_rng((seed, i))
     with _quiet_rdkit():
         for _ in range(MAX_ATTEMPTS):
-            graph = random_graph(rng)
+            graph = symmetric_graph(rng) if rng.random() < P_CENTROSYMMETRIC else random_graph(rng)
             embedding_seed = int(rng.integers(2**31 - 1))
             molecule = None if graph is None else _embed(graph, conformers, embedding_seed)
             if molecule is not None:
@@ -108,9 +114,30 @@ def _draw(rng: np.random.Generator, table: tuple[str, ...], room: int) -> tuple[
 
 def random_graph(rng: np.random.Generator) -> Chem.Mol | None:
     """A constitution without hydrogen atoms, or None where an attempt came to nothing."""
-    room = int(np.clip(round(rng.lognormal(np.log(N_MEDIAN), N_SPREAD)), *N_ATOMS))
+    return _checked(_grown(rng, _draw_size(rng)))
+
+
+def symmetric_graph(rng: np.random.Generator) -> Chem.Mol | None:
+    """The same of two equal halves about a middle, either of which may be missing a bond to the other."""
+    half = _grown(rng, max(1, _draw_size(rng) // 2 - int(rng.integers(4))))
+    half = None if half is None else _sanitized(half)
+    site = None if half is None else _choose_site(rng, half)
+    return None if half is None or site is None else _checked(joined_twice(rng, half, site))
+
+
+def _draw_size(rng: np.random.Generator) -> int:
+    return int(np.clip(round(rng.lognormal(np.log(N_MEDIAN), N_SPREAD)), *N_ATOMS))
+
+
+def _checked(mol: Chem.Mol | None) -> Chem.Mol | None:
+    whole = None if mol is None else _sanitized(mol)
+    return whole if whole is not None and N_ATOMS[0] <= whole.GetNumAtoms() <= N_ATOMS[1] else None
+
+
+def _grown(rng: np.random.Generator, room: int) -> Chem.Mol | None:
+    """Building blocks joined to about `room` non-H atoms, and capped."""
     halogen, sulfur = rng.random() < P_HALOGEN, rng.random() < P_SULFUR_PHOSPHORUS
-    drawn = _draw(rng, _core(rng), room)
+    drawn = _draw(rng, _core(rng), room) or _draw(rng, blocks.TERMINAL, room)
     if drawn is None:
         return None
     mol, size = drawn
@@ -126,8 +153,7 @@ def random_graph(rng: np.random.Generator) -> Chem.Mol | None:
         mol = joined
         room -= size
     # Blocks that do not join leave less than was drawn, and caps come on top of it.
-    whole = _sanitized(_capped(rng, mol))
-    return whole if whole is not None and N_ATOMS[0] <= whole.GetNumAtoms() <= N_ATOMS[1] else None
+    return _capped(rng, mol)
 
 
 def _core(rng: np.random.Generator) -> tuple[str, ...]:
@@ -257,7 +283,13 @@ def _embed(graph: Chem.Mol, conformers: int, seed: int) -> Molecule | None:
         return None
     rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, numThreads=1, maxIters=FORCE_FIELD_STEPS)
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.uint8)
-    positions = np.stack([conformer.GetPositions() for conformer in mol.GetConformers()])
+    found = [conformer.GetPositions() * SHRINKAGE for conformer in mol.GetConformers()]
+    symmetric = is_joined_twice(mol)
+    if symmetric:
+        found = [x for x in (inverted(mol, x) for x in found) if x is not None]
+    if not found:
+        return None
+    positions = np.stack(found)
     for bond in mol.GetBonds():
         ends = sorted((bond.GetBeginAtom(), bond.GetEndAtom()), key=lambda atom: atom.GetAtomicNum())
         if ends[0].GetAtomicNum() == 1 and ends[1].GetAtomicNum() in X_H:
@@ -267,5 +299,5 @@ def _embed(graph: Chem.Mol, conformers: int, seed: int) -> Molecule | None:
             positions[:, h] = positions[:, x] + to_h * X_H[ends[1].GetAtomicNum()] / length
     order = np.argsort(numbers == 1, kind="stable")
     numbers, positions = numbers[order], positions[:, order]
-    center = positions[:, numbers > 1].mean(1, keepdims=True)
+    center = 0.0 if symmetric else positions[:, numbers > 1].mean(1, keepdims=True)
     return Molecule(Chem.MolToSmiles(graph, isomericSmiles=False), numbers, positions - center)
