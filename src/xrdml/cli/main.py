@@ -15,6 +15,7 @@ COMMANDS = {
     "solve": "solve a measured crystal: phases, map, atoms",
     "molecules": "make a library of random molecules, for crystals of whole molecules",
     "simulate": "make random crystals into an HDF5 file",
+    "import-cif": "make published crystals (CIFs) into an HDF5 file, with families",
     "train": "train a network (Hydra overrides follow, e.g. model=unet)",
     "test": "measure a network or a baseline on any data (Hydra overrides follow)",
 }
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)
         if name == called:
-            module = importlib.import_module(f"xrdml.cli.{name}")
+            module = importlib.import_module(f"xrdml.cli.{name.replace('-', '_')}")
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
     args = parser.parse_args(argv)
