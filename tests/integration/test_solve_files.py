@@ -13,8 +13,10 @@ import pytest
 import shelxt_stand_in
 import xrdml.infer.solve
 from crystals import direct_sum
+from known_solution import found, published_sucrose
 from xrdml.cli.main import main
 from xrdml.crystal.cif import read_structure
+from xrdml.crystal.cif_reflections import read_cif_reflections
 from xrdml.crystal.shelx import read_shelx
 from xrdml.crystal.shelx_atoms import read_res, write_res
 from xrdml.crystal.structure import Structure
@@ -32,38 +34,12 @@ def hkl(root, tmp_path):
 
 @pytest.fixture
 def sucrose(shared_data) -> Structure:
-    """The published non-H atoms, inverted and moved along the polar axis."""
-    made = read_structure(shared_data / "measured/FinalCif-DK-Zucker2-0m/structure.cif")
-    keep = made.numbers > 1
-    return replace(
-        made,
-        frac=[0.5, 0.321, 0] - made.frac[keep],
-        **{name: getattr(made, name)[keep] for name in ("numbers", "u_iso", "occupancy")},
-    )
+    return published_sucrose(shared_data)
 
 
 @pytest.fixture
 def reference(shared_data):
     return shared_data / "measured/FinalCif-DK-Zucker2-0m/structure.cif"
-
-
-def found(structure: Structure, solved: bool, scale: float = 2.0) -> Solution:
-    hkl = structure.symmetry.unique_reflections(structure.cell, 1.0)
-    f = scale * direct_sum(structure, hkl)
-    return Solution(
-        solved=solved,
-        structure=structure,
-        map_hkl=hkl,
-        map_f=f,
-        r_known=0.1,
-        r_free=0.2,
-        agreement=0.9,
-        r1=0.05,
-        scale=scale,
-        starts=4,
-        history=[0.5, 0.1],
-        seconds=1.5,
-    )
 
 
 @pytest.fixture
@@ -78,7 +54,7 @@ def searched(monkeypatch):
             return solution
 
         monkeypatch.setattr(xrdml.infer.solve, "solve", search)
-        monkeypatch.setattr(xrdml.infer.solve, "load_prior", lambda: (None, {"commit": "abc"}))
+        monkeypatch.setattr(xrdml.infer.solve, "load_prior", lambda name: (None, {"commit": "abc"}))
         return asked
 
     return put
@@ -92,14 +68,14 @@ def test_solved(hkl, tmp_path, sucrose, reference, searched, capsys):
     asked = searched(found(sucrose, True))
     out = tmp_path / "out"
     argv = ["solve", str(hkl), "--out", str(out), "--reference", str(reference), "--phases", "--cut", "1.6"]
-    assert main([*argv, "--starts", "7", "--iterations", "9", "--seed", "3"]) == 0
+    assert main([*argv, "--starts", "7", "--iterations", "9", "--seed", "3", "--seconds", "60"]) == 0
     printed = lines(capsys)
     assert len(printed) == 6
     assert printed[3].startswith("solved     23 atoms, R1 0.050")
     assert "23 of 23 atoms" in printed[4]
     (problem, options), *_ = asked
     assert problem.d_limit >= 1.6
-    assert options == SolveOptions(starts=7, iterations=9, seed=3)
+    assert options == SolveOptions(starts=7, iterations=9, seed=3, seconds=60)
 
     assert {p.name for p in out.iterdir()} == FILES | {"sucrose_1p5.mtz"}
     report = json.loads((out / "report.json").read_text())
@@ -121,6 +97,13 @@ def test_solved(hkl, tmp_path, sucrose, reference, searched, capsys):
     assert "FVAR 2.00000" in text
     assert read_shelx(out / "sucrose_1p5.res").contents == {"C": 24, "H": 44, "O": 22}
     assert gemmi.read_small_structure(str(out / "sucrose_1p5.cif")).spacegroup.short_name() == "P21"
+    # --phases: the CIF lists what was measured, in electrons, and |F| of the atoms beside it.
+    listed = read_cif_reflections(out / "sucrose_1p5.cif")
+    assert len(listed) == report["counts"]["measured"]
+    block = gemmi.cif.read(str(out / "sucrose_1p5.cif")).sole_block()
+    f_calc = [float(f) for f in block.find_values("_refln_F_calc")]
+    np.testing.assert_allclose(f_calc, np.abs(direct_sum(sucrose, listed.hkl)), atol=0.06)
+    assert gemmi.read_mtz_file(str(out / "sucrose_1p5.mtz")).title.startswith("solved: ")
     assert (out / "molecule.png").read_bytes().startswith(b"\x89PNG")
     grid = gemmi.read_ccp4_map(str(out / "sucrose_1p5.ccp4"), setup=True).grid
     heights = [grid.interpolate_value(gemmi.Fractional(*x)) for x in sucrose.frac]
@@ -131,12 +114,13 @@ def test_solved(hkl, tmp_path, sucrose, reference, searched, capsys):
 def test_not_solved(hkl, tmp_path, sucrose, searched, capsys):
     """Status 0, because the command ran; everything it leaves says that the crystal is not solved."""
     searched(found(sucrose, False))
-    assert main(["solve", str(hkl)]) == 0
+    assert main(["solve", str(hkl), "--phases"]) == 0
     assert lines(capsys)[3].startswith("NOT SOLVED")
     out = tmp_path / "sucrose_1p5_solved"
     assert json.loads((out / "report.json").read_text())["solved"] is False
     for name in ("sucrose_1p5.res", "sucrose_1p5.cif"):
         assert "NOT SOLVED" in (out / name).read_text()
+    assert "NOT SOLVED" in gemmi.read_mtz_file(str(out / "sucrose_1p5.mtz")).title
 
 
 def test_no_atoms(hkl, tmp_path, sucrose, searched, capsys):
@@ -178,6 +162,10 @@ def fails(argv, capsys) -> str:
         (["--formula", "C", "--z", "0"], "--z 0"),
         (["--starts", "0"], "--starts 0"),
         (["--iterations", "-1"], "--iterations -1"),
+        (["--seconds", "0"], "--seconds 0"),
+        (["--seconds", "nan"], "--seconds nan"),
+        (["--weights", "unet"], "not a density_prior"),
+        (["--weights", "nowhere"], "unknown model 'nowhere'"),
         (["--cut", "0"], "--cut 0"),
         (["--cut", "9"], "only"),
         (["--space-group", "P99"], "P99"),
@@ -209,6 +197,12 @@ def test_nothing_of_the_user_is_written_over(hkl, tmp_path, sucrose, searched, c
     assert main(["solve", str(hkl)]) == 0  # our own results may be replaced
 
 
+def test_shelxt_leaves_no_phases(hkl, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", shelxt_stand_in.install(tmp_path / "bin", tmp_path / "answer.res"))
+    line = fails(["solve", hkl, "--engine", "shelxt", "--phases"], capsys)
+    assert "--engine prior" in line
+
+
 def test_shelxt_is_absent(hkl, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "no program 'shelxt' on PATH" in fails(["solve", hkl, "--engine", "shelxt"], capsys)
@@ -219,9 +213,7 @@ def filled_by_ridge(monkeypatch):
     """The quickest model fills the data: what SHELXT is given is not what is tested."""
     from xrdml.infer.baselines import RidgeBaseline
 
-    monkeypatch.setattr(
-        "xrdml.infer.solve_by_shelxt.load_predictor", lambda name, progress=None: RidgeBaseline()
-    )
+    monkeypatch.setattr("xrdml.infer.solve_by_shelxt.load_predictor", lambda name, **_: RidgeBaseline())
 
 
 @pytest.mark.parametrize("mode", ["solve", "nothing"])

@@ -1,22 +1,31 @@
-"""Options that say which crystal is meant, for every command that reads measured reflections."""
+"""What the commands that read measured reflections have in common: options, and how they end."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xrdml.infer.report import Report
+    from xrdml.infer.solve_report import SolveReport
 
 
 def add_crystal_arguments(parser: argparse.ArgumentParser) -> None:
-    """The input file, and where cell and space group come from."""
+    """The input file, and where cell, space group and contents come from."""
     parser.add_argument("input", type=Path, help="measured reflections: HKLF 4, or a CIF that holds them")
     crystal = parser.add_argument_group(
-        "crystal", "cell and space group; by default from <input>.ins, .res or .cif beside the input"
+        "crystal", "cell, space group and formula; by default from <input>.ins, .res or .cif beside the input"
     )
     crystal.add_argument("--ins", type=Path, metavar="FILE", help="SHELX .ins or .res")
     crystal.add_argument("--cif", type=Path, metavar="FILE", help="CIF")
     crystal.add_argument("--cell", metavar="a,b,c,alpha,beta,gamma", help="Å and degrees")
     crystal.add_argument("--space-group", metavar="NAME", help="P21, C2/c, 'P 1 21/n 1', …")
+    crystal.add_argument("--formula", metavar="FORMULA", help="'C12 H22 O11'; instead of SFAC and UNIT")
+    crystal.add_argument(
+        "--z", type=int, metavar="N", help="formula units in the cell (default: from the volume)"
+    )
+    crystal.add_argument("--cut", type=float, metavar="Å", help="ignore what was measured beyond")
 
 
 def crystal_arguments(args: argparse.Namespace) -> dict[str, Any]:
@@ -29,4 +38,58 @@ def crystal_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "cif": args.cif,
         "cell": None if args.cell is None else parse_cell(args.cell.replace(",", " ").split()),
         "space_group": args.space_group,
+        "formula": args.formula,
+        "z": args.z,
+        "cut": args.cut,
     }
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """How hard to try to solve the crystal."""
+    search = parser.add_argument_group("search", "how the crystal is solved")
+    search.add_argument("--starts", type=int, default=32, metavar="N", help="most starts (default 32)")
+    search.add_argument(
+        "--iterations", type=int, default=200, metavar="N", help="iterations of each start (default 200)"
+    )
+    search.add_argument(
+        "--seconds",
+        type=float,
+        default=float("inf"),
+        metavar="S",
+        help="begin no further starts after so long (default: no limit)",
+    )
+    search.add_argument("--seed", type=int, default=0, metavar="N", help="of the random phases (default 0)")
+
+
+def search_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """What was given, as keywords."""
+    from xrdml.phasing.solve import SolveOptions
+
+    options = SolveOptions(
+        starts=args.starts, iterations=args.iterations, seed=args.seed, seconds=args.seconds
+    )
+    return {"search": options}
+
+
+def add_output_arguments(parser: argparse.ArgumentParser, ending: str) -> None:
+    """Where results go, and phases among them."""
+    parser.add_argument(
+        "--phases", action="store_true", help="write phased F of a solved crystal, as MTZ and in the CIF"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where results go (default <input>{ending})")
+
+
+def output_arguments(args: argparse.Namespace, ending: str) -> dict[str, Any]:
+    """What was given, as keywords."""
+    return {
+        "phases": args.phases,
+        "out": args.out or args.input.with_name(args.input.stem + ending),
+    }
+
+
+def print_report(report: Report | SolveReport) -> None:
+    """Its summary, then its warnings."""
+    for line in report.summary():
+        print(line)
+    for warning in report.warnings:
+        print(f"warning    {warning}")

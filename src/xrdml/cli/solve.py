@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from xrdml.cli._crystal import add_crystal_arguments, crystal_arguments
+from xrdml.cli import _crystal
 from xrdml.cli._progress import best_so_far
+
+ENDING = "_solved"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,45 +20,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Status 0: the command ran; whether the crystal was solved is printed and stands in report.json. "
         "Status 2: bad input."
     )
-    add_crystal_arguments(parser)
-    parser.add_argument("--cut", type=float, metavar="Å", help="ignore what was measured beyond")
-    parser.add_argument("--formula", metavar="FORMULA", help="'C12 H22 O11'; instead of SFAC and UNIT")
+    _crystal.add_crystal_arguments(parser)
+    _crystal.add_search_arguments(parser)
     parser.add_argument(
-        "--z", type=int, metavar="N", help="formula units in the cell (default: from the volume)"
-    )
-    search = parser.add_argument_group("search")
-    search.add_argument("--starts", type=int, default=32, metavar="N", help="most starts (default 32)")
-    search.add_argument(
-        "--iterations", type=int, default=200, metavar="N", help="iterations of each start (default 200)"
-    )
-    search.add_argument("--seed", type=int, default=0, metavar="N", help="of the random phases (default 0)")
-    search.add_argument(
         "--engine",
         choices=("prior", "shelxt"),
         default="prior",
         help="the density prior (default), or SHELXT on the original and on the filled data",
     )
     parser.add_argument(
+        "--weights",
+        default="density_prior",
+        metavar="NAME",
+        help="name or folder of the density prior (default density_prior)",
+    )
+    parser.add_argument(
         "--reference", type=Path, metavar="FILE", help="CIF of a known structure to compare with"
     )
-    parser.add_argument("--phases", action="store_true", help="write phased F as MTZ as well")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where results go (default <input>_solved)")
+    _crystal.add_output_arguments(parser, ENDING)
 
 
 def run(args: argparse.Namespace) -> int:
     from xrdml.infer.solve import SolveRequest, solve_crystal
 
     request = SolveRequest(
-        **crystal_arguments(args),
-        out=args.out or args.input.with_name(args.input.stem + "_solved"),
-        cut=args.cut,
-        formula=args.formula,
-        z=args.z,
-        starts=args.starts,
-        iterations=args.iterations,
-        seed=args.seed,
+        **_crystal.crystal_arguments(args),
+        **_crystal.search_arguments(args),
+        **_crystal.output_arguments(args, ENDING),
+        weights=args.weights,
         reference=args.reference,
-        phases=args.phases,
     )
     with best_so_far() as progress:
         if args.engine == "shelxt":
@@ -65,8 +57,5 @@ def run(args: argparse.Namespace) -> int:
             report = solve_by_shelxt(request, progress)
         else:
             report = solve_crystal(request, progress)
-    for line in report.summary():
-        print(line)
-    for warning in report.warnings:
-        print(f"warning    {warning}")
+    _crystal.print_report(report)
     return 0

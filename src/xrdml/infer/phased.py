@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from numpy.typing import NDArray
 from xrdml.crystal.cell import inverse_d_squared
 from xrdml.crystal.problem import FillProblem, Prediction, Predictor
 from xrdml.crystal.statistics import shell_edges, shell_index, shell_mean
+from xrdml.crystal.structure import Structure
+from xrdml.crystal.symmetry import Hkl
+from xrdml.errors import UserError
+from xrdml.infer.case import Progress
 from xrdml.phasing.prior import DEFAULT_PRIOR, load_prior
-from xrdml.phasing.solve import Solution, SolveOptions, solve
+from xrdml.phasing.solve import SolveOptions, solve
 from xrdml.physics.structure_factors import collate, structure_factors
 
 RELATIVE_ERROR = 0.45
@@ -24,13 +29,32 @@ the benchmark at 1.5 Å (docs/phasing.md)."""
 N_SHELLS = 8
 
 
+@dataclass(frozen=True, kw_only=True)
+class PhasedPrediction(Prediction):
+    """Amplitudes that come from the atoms of a solved crystal.
+
+    Attributes
+    ----------
+    structure
+        The refined atoms.
+    scale
+        |Fo| of the file = scale · |Fc| in electrons.
+    """
+
+    structure: Structure
+    scale: float
+
+
 class PhasingPredictor:
-    """Solves the crystal with the density prior; another model serves where that fails.
+    """Solves the crystal with the density prior; other models serve where that fails.
 
     Parameters
     ----------
-    fallback
-        For crystals that are not solved.
+    fallbacks
+        For crystals that are not solved: the first one that can take the crystal. The last one
+        must be able to take any.
+    reason
+        Why the first of them comes first, for reports.
     weights
         Name or folder of the prior.
     options
@@ -41,16 +65,19 @@ class PhasingPredictor:
 
     def __init__(
         self,
-        fallback: Predictor,
+        fallbacks: Sequence[Predictor],
+        reason: str,
         weights: str | Path = DEFAULT_PRIOR,
         options: SolveOptions | None = None,
-        progress: Callable[[str, float], None] | None = None,
+        progress: Progress | None = None,
     ):
         self._network, config = load_prior(weights)
-        self._fallback, self._options, self._progress = fallback, options, progress
+        self._fallbacks, self._reason, self._progress = fallbacks, reason, progress
+        self._options = options or SolveOptions()
         self.name = Path(weights).name
         self.provenance: dict[str, Any] = {
-            "weights": {key: config.get(key) for key in ("commit", "date", "parameters", "sha256")}
+            "options": asdict(self._options),
+            "weights": {key: config.get(key) for key in ("commit", "date", "parameters", "sha256")},
         }
 
     def predict(self, problems: Sequence[FillProblem]) -> list[Prediction]:
@@ -67,20 +94,37 @@ class PhasingPredictor:
             "seconds": solution.seconds,
         }
         if not solution.solved or solution.structure is None:
-            found = self._fallback.predict([problem])[0]
-            return Prediction(found.f, found.sigma_f, {**details, "amplitudes": self._fallback.name})
-        f = calculated(solution, problem)
-        details |= {"r1": solution.r1, "amplitudes": "atoms of the solved structure"}
-        return Prediction(f, RELATIVE_ERROR * _shell_rms(problem, f), details)
+            return self._unsolved(problem, details)
+        f = np.abs(calculated(solution.structure, problem.missing, solution.scale))
+        details |= {
+            "r1": solution.r1,
+            "atoms": len(solution.structure),
+            "amplitudes": "atoms of the solved structure",
+        }
+        sigma = RELATIVE_ERROR * _shell_rms(problem, f)
+        return PhasedPrediction(f, sigma, details, structure=solution.structure, scale=solution.scale)
+
+    def _unsolved(self, problem: FillProblem, details: dict[str, Any]) -> Prediction:
+        refused: dict[str, str] = {}
+        *others, last = self._fallbacks
+        for model in others:
+            try:
+                found = model.predict([problem])[0]
+                break
+            except UserError as error:
+                refused[model.name] = str(error)
+        else:
+            model, found = last, last.predict([problem])[0]
+        fallback = {"chosen": self._fallbacks[0].name, "reason": self._reason, "refused": refused}
+        details |= {"amplitudes": model.name, "fallback": fallback}
+        return Prediction(found.f, found.sigma_f, details)
 
 
-def calculated(solution: Solution, problem: FillProblem) -> NDArray[np.float64]:
-    """|F| of `problem.missing` from the atoms, on the file's scale, (p,)."""
-    assert solution.structure is not None
-    hkl = torch.from_numpy(np.ascontiguousarray(problem.missing))
+def calculated(structure: Structure, hkl: Hkl, scale: float = 1.0) -> NDArray[np.complex128]:
+    """scale · F of the atoms, (n,), F = Σ f exp(+2πi h·x)."""
     with torch.no_grad():
-        f = structure_factors(collate([solution.structure]), hkl)[0].abs()
-    return f.double().numpy() * solution.scale
+        f = structure_factors(collate([structure]), torch.from_numpy(np.ascontiguousarray(hkl)))[0]
+    return f.numpy().astype(np.complex128) * scale
 
 
 def _shell_rms(problem: FillProblem, f: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-import platform
+import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrdml import __version__
-from xrdml.crystal.cell import Cell, d_spacing
-from xrdml.crystal.files import check_overwriting, writable_directory, write_text
+from xrdml.crystal.cell import d_spacing
 from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.hklf import write_hklf4
-from xrdml.crystal.load import Measurement, load_measurement
-from xrdml.crystal.problem import FillProblem, make_problem
-from xrdml.crystal.reflections import Merged, merge
+from xrdml.crystal.problem import FillProblem, Prediction
+from xrdml.crystal.reflections import Merged
 from xrdml.crystal.shelx import write_ins
 from xrdml.errors import UserError
 from xrdml.evaluate.metrics import score
-from xrdml.infer.choose import DEFAULT, load_predictor
+from xrdml.infer.case import (
+    DEFAULT_WAVELENGTH,
+    Case,
+    CrystalRequest,
+    Progress,
+    claim_output,
+    finish,
+    load_case,
+)
+from xrdml.infer.choose import DEFAULT, load_predictor, solves
+from xrdml.infer.phased import PhasedPrediction
 from xrdml.infer.report import Report, build_report
+from xrdml.infer.structure_files import write_atoms, write_phased_data
 from xrdml.postprocess.restore import Filled, Origin, restore
 
-DEFAULT_WAVELENGTH = 0.71073
-"""Mo Kα in Å: written to the `.ins` where no file gave a wavelength."""
+SUFFIXES = (".hkl", ".ins", ".res", ".cif", ".mtz")
 
 
 @dataclass(frozen=True)
-class InferOptions:
+class InferOptions(CrystalRequest):
     """What the user of `xrdml infer` can choose; see `xrdml infer --help`."""
 
-    input: Path
-    out: Path
-    ins: Path | None = None
-    cif: Path | None = None
-    cell: Cell | None = None
-    space_group: str | None = None
-    cut: float | None = None
     d_min: float = 0.8
     model: str = DEFAULT
+    fallback: str | None = None
     grid: HklGrid | None = None
     figures: bool = True
 
 
-def infer(options: InferOptions, progress: Callable[[str, float], None] | None = None) -> Report:
+def infer(options: InferOptions, progress: Progress | None = None) -> Report:
     """Fill one crystal and write DIR/<stem>.hkl, .ins, report.json and two pictures.
+
+    A crystal that was solved on the way leaves its atoms as .res and .cif, and by option phased F.
 
     Parameters
     ----------
@@ -64,39 +65,35 @@ def infer(options: InferOptions, progress: Callable[[str, float], None] | None =
     """
     started = time.perf_counter()
     _check(options)
-    measurement = load_measurement(
-        options.input, ins=options.ins, cif=options.cif, cell=options.cell, space_group=options.space_group
-    )
-    out = writable_directory(options.out)
-    stem = options.input.stem
-    check_overwriting(out, [f"{stem}.hkl"], [options.input])
-    merged = merge(measurement.reflections, measurement.symmetry)
-    problem = make_problem(
-        merged.reflections,
-        measurement.cell,
-        measurement.symmetry,
-        d_min=options.d_min,
-        cut=options.cut,
-        contents=measurement.contents,
-    )
-    predictor = load_predictor(options.model, options.grid, progress)
-    prediction = predictor.predict([problem])[0]
+    case = load_case(options, options.d_min)
+    problem = case.problem
+    claim_output(case, SUFFIXES)
+    prediction, model = _predict(options, problem, progress)
     filled = restore(problem, prediction)
-    f_true = true_amplitudes(problem, merged) if options.cut is not None else None
-    report = build_report(
-        measurement,
-        merged,
-        problem,
-        filled,
-        cut=options.cut,
-        comparison=None if f_true is None else score(problem, f_true, prediction.f),
-        model={"name": predictor.name, **prediction.details, **getattr(predictor, "provenance", {})},
-    )
-    _write(report, measurement, problem, filled, f_true, out, stem, options.figures)
-    report.content["seconds"] = round(time.perf_counter() - started, 2)
-    report.content["versions"] = versions()
-    write_text(out / "report.json", report.to_json())
+    f_true = true_amplitudes(problem, case.merged) if options.cut is not None else None
+    comparison = None if f_true is None else score(problem, f_true, prediction.f)
+    report = build_report(case, filled, comparison=comparison, model=model)
+    _write(report, case, options, filled, f_true)
+    if isinstance(prediction, PhasedPrediction):
+        _write_solution(report, case, options, prediction)
+    elif options.phases:
+        report.warnings.append("the crystal was not solved, so that no phases were written")
+    finish(report, case, SUFFIXES, started)
     return report
+
+
+def _predict(
+    options: InferOptions, problem: FillProblem, progress: Progress | None
+) -> tuple[Prediction, dict[str, Any]]:
+    """The prediction, and what the report says of its model."""
+    if len(problem.missing) == 0 and not options.phases:
+        return Prediction(np.zeros(0), np.zeros(0)), {"name": None}
+    predictor = load_predictor(
+        options.model, options.grid, fallback=options.fallback, search=options.search, progress=progress
+    )
+    prediction = predictor.predict([problem])[0]
+    provenance = getattr(predictor, "provenance", {})
+    return prediction, {"name": predictor.name, **prediction.details, **provenance}
 
 
 def true_amplitudes(problem: FillProblem, merged: Merged) -> NDArray[np.float64]:
@@ -114,36 +111,35 @@ def _check(options: InferOptions) -> None:
         raise UserError(
             f"--cut {options.cut:g}: must lie above --d-min ({options.d_min:g} Å) and at most at 10 Å"
         )
+    if solves(options.model):
+        return
+    for name, given in (("phases", options.phases), ("fallback", options.fallback is not None)):
+        if given:
+            raise UserError(f"--{name} needs a model that solves crystals; --model {options.model} does not")
 
 
 def _write(
-    report: Report,
-    measurement: Measurement,
-    problem: FillProblem,
-    filled: Filled,
-    f_true: NDArray[np.float64] | None,
-    out: Path,
-    stem: str,
-    figures: bool,
+    report: Report, case: Case, options: InferOptions, filled: Filled, f_true: NDArray[np.float64] | None
 ) -> None:
-    names = {"hkl": f"{stem}.hkl", "ins": f"{stem}.ins", "report": "report.json"}
+    problem, out = case.problem, case.out
+    names = {"hkl": f"{case.stem}.hkl", "ins": f"{case.stem}.ins"}
     r = filled.reflections
     scale = write_hklf4(out / names["hkl"], r.hkl, r.intensity, r.sigma)
     write_ins(
         out / names["ins"],
-        title=f"{measurement.title or stem}, filled to {problem.d_min:g} A by xrdml {__version__}",
+        title=f"{case.title}, filled to {problem.d_min:g} A by xrdml {__version__}",
         cell=problem.cell,
         symmetry=problem.symmetry,
-        wavelength=measurement.wavelength or DEFAULT_WAVELENGTH,
+        wavelength=case.wavelength,
         contents=problem.contents,
     )
-    if figures:
+    if options.figures:
         from xrdml.evaluate.figures import central_planes, wilson_plot
 
         names |= {"planes": "planes.png", "wilson": "wilson.png"}
         central_planes(out / names["planes"], problem, filled, f_true)
         wilson_plot(out / names["wilson"], problem, filled, f_true)
-    if measurement.wavelength is None:
+    if case.measurement.wavelength is None:
         report.warnings.append(
             f"no file gave a wavelength; {DEFAULT_WAVELENGTH} Å (Mo Kα) was written to the .ins"
         )
@@ -151,10 +147,24 @@ def _write(
     report.content["counts"]["measured_beyond_d_min"] = int(
         (beyond & (filled.origin == Origin.MEASURED)).sum()
     )
-    report.content |= {"files": names, "directory": str(out), "intensity_scale": scale}
+    report.content |= {"files": names, "intensity_scale": scale}
 
 
-def versions() -> dict[str, Any]:
-    """Of what a result depends on."""
-    packages = {package: version(package) for package in ("numpy", "gemmi")}
-    return {"xrdml": __version__, **packages, "python": platform.python_version()}
+def _write_solution(report: Report, case: Case, options: InferOptions, prediction: PhasedPrediction) -> None:
+    problem, details = case.problem, prediction.details
+    remarks = [
+        f"solved by xrdml {__version__}: R1 {details['r1']:.3f}, agreement {details['agreement']:.3f}",
+        f"refine against measured data alone (SHEL 999 {problem.d_limit:.2f}): all other",
+        "reflections of the .hkl were calculated from these atoms",
+    ]
+    report.content["files"] |= write_atoms(
+        case,
+        prediction.structure,
+        remarks,
+        prediction.scale,
+        f_scale=math.sqrt(report.content["intensity_scale"]),
+        phased=np.concatenate([problem.measured.hkl, problem.missing]) if options.phases else None,
+        picture=options.figures,
+    )
+    if options.phases:
+        report.content["files"] |= write_phased_data(case, prediction)

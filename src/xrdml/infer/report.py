@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from xrdml.crystal.load import Measurement
-from xrdml.crystal.problem import FillProblem
-from xrdml.crystal.reflections import Merged
 from xrdml.evaluate.metrics import DESCRIPTIONS
+from xrdml.infer.case import Case
 from xrdml.infer.crystal_report import CrystalReport, crystal_content, crystal_warnings
 from xrdml.postprocess.restore import Filled, Origin
 
@@ -15,47 +13,50 @@ from xrdml.postprocess.restore import Filled, Origin
 class Report(CrystalReport):
     """One run of `xrdml infer`."""
 
-    def _how(self) -> str:
-        m = self.content["model"]
-        if "solved" not in m:
-            return m["name"]
-        if not m["solved"]:
-            return f"{m['amplitudes']} (not solved in {m['starts']} starts)"
-        return f"{m['amplitudes']} (R1 {m['r1']:.3f}, {m['starts']} starts, {m['seconds']:.0f} s)"
-
     def summary(self) -> list[str]:
         """Five lines for the terminal."""
         c = self.content
-        counts, limits = c["counts"], c["resolution"]
-        lines = [
+        return [
             *self.crystal_lines(),
-            f"filled     {counts['predicted']} predicted to {limits['d_min']:g} Å by {self._how()}, "
-            f"{counts['absent']} absent",
+            f"filled     {self._filled()}",
+            f"compared   {self._compared()}",
+            f"written    {', '.join(c['files'].values())} in {c['directory']}",
         ]
-        if c["comparison"] and c["comparison"].get("r_ext") is not None:
-            m = c["comparison"]
-            lines.append(
-                f"compared   R_ext {m['r_ext']:.3f} (true shell medians {m['r_ext_radial']:.3f}), "
-                f"CC|E| {m['cc_e']:.3f} on {m['n_missing']} reflections that were cut off"
-            )
-        else:
-            lines.append("compared   nothing: no measured reflection was left out (--cut leaves some out)")
-        lines.append(f"written    {', '.join(c['files'].values())} in {c['directory']}")
-        return lines
+
+    def _filled(self) -> str:
+        predicted, absent = self.content["counts"]["predicted"], self.content["counts"]["absent"]
+        limit = f"{self.content['resolution']['d_min']:g} Å"
+        if predicted == 0:
+            return f"nothing to {limit}: no reflection is missing, {absent} absent{self._search()}"
+        m = self.content["model"]
+        by = m.get("amplitudes", m["name"])
+        return f"{predicted} predicted to {limit} by {by}{self._search()}, {absent} absent"
+
+    def _search(self) -> str:
+        m = self.content["model"]
+        if "solved" not in m:
+            return ""
+        effort = f"{m['starts']} starts, {m['seconds']:.0f} s"
+        if m["solved"]:
+            return f" (solved: {m['atoms']} atoms, R1 {m['r1']:.3f}, {effort})"
+        return f" (NOT SOLVED by {m['name']}, {effort}; {m['fallback']['reason']})"
+
+    def _compared(self) -> str:
+        m = self.content["comparison"]
+        if not m or m.get("r_ext") is None:
+            return "nothing: no measured reflection was left out (--cut leaves some out)"
+        return (
+            f"R_ext {m['r_ext']:.3f} (true shell medians {m['r_ext_radial']:.3f}), "
+            f"CC|E| {m['cc_e']:.3f} on {m['n_missing']} reflections that were cut off"
+        )
 
 
 def build_report(
-    measurement: Measurement,
-    merged: Merged,
-    problem: FillProblem,
-    filled: Filled,
-    *,
-    cut: float | None,
-    comparison: dict[str, Any] | None,
-    model: dict[str, Any],
+    case: Case, filled: Filled, *, comparison: dict[str, Any] | None, model: dict[str, Any]
 ) -> Report:
-    """Collect the facts; `files`, `directory` and `intensity_scale` are added when files are written."""
-    content = crystal_content(measurement, merged, problem, cut)
+    """Collect the facts; `files` and `intensity_scale` are added when files are written."""
+    merged, problem = case.merged, case.problem
+    content = crystal_content(case.measurement, merged, problem, case.request.cut)
     content["resolution"]["d_min"] = problem.d_min
     content["counts"] |= {
         "predicted": filled.count(Origin.PREDICTED),
@@ -63,4 +64,7 @@ def build_report(
         "written": len(filled.origin),
     }
     content |= {"model": model, "comparison": comparison, "metrics": DESCRIPTIONS if comparison else None}
-    return Report(content, list(crystal_warnings(merged, problem)))
+    report = Report(content, list(crystal_warnings(merged, problem)))
+    for name, why in model.get("fallback", {}).get("refused", {}).items():
+        report.warnings.append(f"{name} cannot fill this crystal ({why}); {model['amplitudes']} did")
+    return report

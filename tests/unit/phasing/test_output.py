@@ -11,9 +11,10 @@ import pytest
 from crystals import direct_sum, random_structure
 from xrdml.crystal.cell import orthogonalization
 from xrdml.crystal.cif import read_cif, read_structure
+from xrdml.crystal.cif_reflections import read_cif_reflections
 from xrdml.crystal.reflections import Reflections
 from xrdml.crystal.symmetry import symmetry
-from xrdml.phasing.output import formula_unit, write_cif, write_map, write_phases
+from xrdml.phasing.output import CalculatedF, formula_unit, write_cif, write_map, write_phases
 
 HEXAGONAL = (9.0, 9.0, 11.0, 90.0, 90.0, 120.0)
 GROUPS = {
@@ -64,6 +65,34 @@ def test_cif_is_read_by_gemmi_and_by_us(crystal, tmp_path):
     assert about.contents == pytest.approx(made.cell_contents(), abs=0.02)
 
 
+def test_reflections_in_the_cif(crystal, tmp_path):
+    """They are gemmi's own structure factors of the written atoms; '?' where nothing was measured."""
+    made, hkl, f = crystal
+    measured = Reflections(hkl[1::2], 9 * np.abs(f[1::2]) ** 2, np.full(len(hkl[1::2]), 0.5))
+    path = tmp_path / "x.cif"
+    write_cif(path, made, name="x", reflections=CalculatedF(hkl, f, measured, scale=3.0))
+    table = (
+        gemmi.cif.read(str(path))
+        .sole_block()
+        .find("_refln_", ["index_h", "index_k", "index_l", "F_calc", "phase_calc", "F_meas", "F_sigma"])
+    )
+    assert len(table) == len(hkl)
+    model = gemmi.read_small_structure(str(path))
+    calculator = gemmi.StructureFactorCalculatorX(model.cell)
+    for row in list(table)[::25]:
+        expected = calculator.calculate_sf_from_small_structure(model, [int(row[i]) for i in range(3)])
+        assert float(row[3]) == pytest.approx(abs(expected), abs=0.02 + 2e-3 * abs(expected))
+        phased = float(row[3]) * np.exp(1j * np.radians(float(row[4])))
+        assert abs(phased - expected) < 0.05 + 4e-3 * abs(expected)
+    seen = [row for row in table if row[5] != "?"]
+    assert len(seen) == len(measured)
+    assert all(row[6] == "?" for row in table if row[5] == "?")
+    for row in seen:
+        assert float(row[5]) == pytest.approx(float(row[3]), abs=2e-3)  # 3|F| / scale
+    back = read_cif_reflections(path)
+    assert {tuple(h) for h in back.hkl.tolist()} == {tuple(h) for h in measured.hkl.tolist()}
+
+
 def test_formula_unit():
     assert formula_unit({"C": 24, "H": 44, "O": 22}, symmetry("P21")) == (2, {"C": 12, "H": 22, "O": 11})
     # A molecule on an inversion centre of P21/c: two in the cell.
@@ -110,11 +139,22 @@ def test_phases(crystal, tmp_path):
     made, hkl, f = crystal
     measured = Reflections(hkl[::2], np.abs(f[::2]) ** 2, np.full(len(hkl[::2]), 0.5))
     path = tmp_path / "x.mtz"
-    write_phases(path, hkl, f, made.cell, made.symmetry, measured, title="x" * 100, wavelength=0.7)
+    write_phases(
+        path,
+        hkl,
+        f,
+        made.cell,
+        made.symmetry,
+        measured,
+        f_calc=2 * np.abs(f),
+        title="x" * 100,
+        wavelength=0.7,
+    )
     mtz = gemmi.read_mtz_file(str(path))
     assert mtz.spacegroup == gemmi.SpaceGroup(made.space_group)
     assert mtz.datasets[-1].wavelength == pytest.approx(0.7)
-    assert [c.label for c in mtz.columns] == ["H", "K", "L", "FP", "SIGFP", "FWT", "PHWT"]
+    labels = ["H", "K", "L", "FP", "SIGFP", "PREDICTED", "FC", "FWT", "PHWT"]
+    assert [c.label for c in mtz.columns] == labels
     there = mtz.make_miller_array()
     assert len(there) == len(hkl)
     asu = gemmi.ReciprocalAsu(mtz.spacegroup)
@@ -127,6 +167,8 @@ def test_phases(crystal, tmp_path):
     fp, sigma = (mtz.column_with_label(label).array for label in ("FP", "SIGFP"))
     known = np.isfinite(fp)
     assert known.sum() == len(measured.hkl)
+    np.testing.assert_array_equal(mtz.column_with_label("PREDICTED").array, ~known)
+    np.testing.assert_allclose(mtz.column_with_label("FC").array, 2 * np.abs(expected), rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(fp[known], np.abs(expected[known]), rtol=1e-4, atol=1e-3)
     strong = known & (np.nan_to_num(fp) > 2)
     np.testing.assert_allclose(sigma[strong], 0.5 / (2 * fp[strong]), rtol=1e-4)
