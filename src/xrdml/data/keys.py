@@ -33,3 +33,5 @@ S = "s"
 CELL = "cell"
 # list of B str | extended Hermann–Mauguin symbols
 SPACE_GROUP = "space_group"
+# HklGrid | the Miller indices of H, K, L
+GRID = "grid"

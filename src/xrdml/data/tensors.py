@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -106,7 +106,7 @@ def _frame(
 
 def _finish(batch: TensorBatch, grid: HklGrid, cell: Tensor, space_groups: Sequence[str]) -> TensorBatch:
     shaped = {name: value.reshape(-1, *grid.shape) for name, value in batch.items()}
-    return shaped | {keys.CELL: cell.float(), keys.SPACE_GROUP: list(space_groups)}
+    return shaped | {keys.CELL: cell.float(), keys.SPACE_GROUP: list(space_groups), keys.GRID: grid}
 
 
 def simulated_tensors(crystals: CrystalBatch, grid: HklGrid, limits: Limits) -> TensorBatch:
@@ -212,33 +212,3 @@ def measured_tensors(
     }
     cell = torch.tensor([c.cell for c in crystals], device=device)
     return _finish(frame, grid, cell, names) | {keys.F_SCALE: scale.float()}
-
-
-_CHANNELS: dict[str, Callable[[TensorBatch], Tensor]] = {
-    "f": lambda batch: batch[keys.F_INPUT],
-    "measured": lambda batch: batch[keys.MEASURED],
-    "predict": lambda batch: batch[keys.PREDICT],
-    "absent": lambda batch: batch[keys.ABSENT],
-    "centric": lambda batch: batch[keys.CENTRIC] & (batch[keys.MEASURED] | batch[keys.PREDICT]),
-    "epsilon": lambda batch: batch[keys.EPSILON],
-    "s": lambda batch: batch[keys.S],
-}
-
-
-def check_channels(names: Sequence[str]) -> None:
-    """Raise UserError unless every name is a channel, each once."""
-    unknown = [name for name in names if name not in _CHANNELS]
-    if unknown or not names or len(set(names)) != len(names):
-        known = ", ".join(_CHANNELS)
-        raise UserError(f"model.channels=[{','.join(names)}]: choose from {known}, each at most once")
-
-
-def assemble_channels(batch: TensorBatch, names: Sequence[str]) -> Tensor:
-    """The input of a network, float32 (B, C, H, K, L), one channel a name.
-
-    f is |F|/F_SCALE of the measured reflections (the thesis' only channel); measured, predict,
-    absent and centric are masks as 0 and 1 (centric among the reflections to d_min_high); epsilon
-    is ε and s is 1/2d in Å⁻¹ at every position.
-    """
-    check_channels(names)
-    return torch.stack([_CHANNELS[name](batch).float() for name in names], 1)

@@ -1,7 +1,8 @@
 """Networks: one plain `nn.Module` a file, chosen by the name of the file.
 
 A model takes ``in_channels`` and the other keys of its YAML as arguments and maps
-(B, C, H, K, L) to (B, H, K, L), for any H, K, L.
+(B, C, H, K, L), with the :class:`xrdml.models.layout.Layout` of these positions, to (B, H, K, L), for
+any H, K, L. One that is right for a single Laue class alone names it in `laue_group`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from torch import nn
 
+from xrdml.data.channels import input_channels
 from xrdml.errors import UserError
 
 
@@ -35,7 +37,9 @@ def model_names() -> list[str]:
 
 
 def build_model(config: Mapping[str, Any]) -> nn.Module:
-    """Make a network from ``{name: unet, channels: [f, …], **arguments}``.
+    """Make a network from ``{name: unet, channels: [f, …], cell: false, quantity: f, **arguments}``.
+
+    `cell` and `quantity` say what :class:`xrdml.training.network.Network` puts in; both may be absent.
 
     Raises
     ------
@@ -48,6 +52,10 @@ def build_model(config: Mapping[str, Any]) -> nn.Module:
         raise UserError(f"unknown model '{name}'; choose from {', '.join(model_names())}")
     if not isinstance(channels, list | tuple) or not channels:
         raise UserError(f"model.channels of {name} must be a list of at least one channel")
+    cell, quantity = arguments.pop("cell", False), arguments.pop("quantity", "f")
+    if not isinstance(cell, bool) or not isinstance(quantity, str):
+        raise UserError(f"model.cell={cell} must be true or false, and model.quantity={quantity} a name")
+    in_channels = len(input_channels(config)) if cell else len(channels)
     chosen = _model_class(name)
     assert chosen is not None  # model_names() lists no other
     options = dict(inspect.signature(chosen, eval_str=True).parameters)
@@ -63,7 +71,7 @@ def build_model(config: Mapping[str, Any]) -> nn.Module:
         ):
             raise UserError(f"model.{key}={value} must be of type {wanted.__name__}")
     try:
-        return chosen(in_channels=len(channels), **arguments)
+        return chosen(in_channels=in_channels, **arguments)
     except (TypeError, ValueError) as error:
         values = ", ".join(f"{key}={value}" for key, value in arguments.items())
         raise UserError(f"model {name} cannot be built with {values}: {error}") from None

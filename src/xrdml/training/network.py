@@ -9,11 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xrdml.crystal.symmetry import symmetry
 from xrdml.data import keys
-from xrdml.data.tensors import TensorBatch, assemble_channels, check_channels
+from xrdml.data.channels import assemble_channels, input_channels
+from xrdml.data.tensors import TensorBatch
 from xrdml.errors import UserError
 from xrdml.models import build_model
+from xrdml.models.layout import Layout
 from xrdml.models.weights import load_weights
+from xrdml.physics.wilson import expected_amplitude
+
+QUANTITIES = ("f", "e")
 
 
 class Network(nn.Module):
@@ -22,22 +28,56 @@ class Network(nn.Module):
     Parameters
     ----------
     config
-        ``{name: unet, channels: [f, …], **arguments}``.
+        ``{name: unet, channels: [f, …], cell: false, quantity: f, **arguments}``. With
+        ``quantity: e`` the model reads and predicts |E| = |F| / √(ε Σ(s)), where Σ(s) is the Wilson
+        line of the measured reflections, carried on beyond them.
     """
 
     def __init__(self, config: Mapping[str, Any]):
         super().__init__()
         if config["name"] == "density_prior":
             raise UserError("a density_prior reads maps, not tensors; train it with model=density_prior")
-        self.channels = tuple(config["channels"])
-        check_channels(self.channels)
+        self.channels = input_channels(config)
+        self.quantity = config.get("quantity", "f")
+        if self.quantity not in QUANTITIES:
+            raise UserError(f"model.quantity={self.quantity}: choose from {', '.join(QUANTITIES)}")
         # 3-D convolutions on the CPU are twice as fast in this layout.
         self.model = build_model(config)
         self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
+    def compile(self, **options: Any) -> None:
+        """Compile what is alike in every batch; parameters keep their names."""
+        self.model.compile(**options)
+
+    def unit(self, batch: TensorBatch) -> Tensor | None:
+        """What the model measures amplitudes in: √(ε Σ(s))/F_SCALE, (B, H, K, L); None is 1."""
+        if self.quantity == "f":
+            return None
+        return expected_amplitude(*(batch[k] for k in (keys.F_INPUT, keys.MEASURED, keys.EPSILON, keys.S)))
+
+    def predict(self, batch: TensorBatch, unit: Tensor | None) -> Tensor:
+        """The raw prediction in multiples of `unit` at every position, (B, H, K, L)."""
+        self._check_laue(batch)
+        seen = batch if unit is None else {**batch, keys.F_INPUT: batch[keys.F_INPUT] / unit}
+        sphere = batch[keys.MEASURED] | batch[keys.PREDICT] | batch[keys.ABSENT]
+        return self.model(assemble_channels(seen, self.channels), Layout(batch[keys.GRID].lower, sphere))
+
     def forward(self, batch: TensorBatch) -> Tensor:
         """The raw prediction of |F|/F_SCALE at every position, (B, H, K, L)."""
-        return self.model(assemble_channels(batch, self.channels))
+        unit = self.unit(batch)
+        raw = self.predict(batch, unit)
+        return raw if unit is None else raw.float() * unit
+
+    def _check_laue(self, batch: TensorBatch) -> None:
+        wanted = getattr(self.model, "laue_group", None)
+        if wanted is None:
+            return
+        for name in set(batch[keys.SPACE_GROUP]):
+            if (found := symmetry(name).laue_group.xhm()) != wanted:
+                raise UserError(
+                    f"this network expands reflections by {wanted}; {name} belongs to {found}: "
+                    "leave such crystals out with data.laue_group, or choose another model"
+                )
 
 
 def complete(prediction: Tensor, batch: TensorBatch) -> Tensor:

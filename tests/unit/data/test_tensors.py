@@ -12,8 +12,7 @@ from xrdml.crystal.cell import d_spacing
 from xrdml.crystal.grid import GridTooSmall, HklGrid
 from xrdml.crystal.symmetry import symmetry
 from xrdml.data import keys
-from xrdml.data.tensors import Amplitudes, Limits, assemble_channels, measured_tensors, simulated_tensors
-from xrdml.errors import UserError
+from xrdml.data.tensors import Amplitudes, Limits, measured_tensors, simulated_tensors
 from xrdml.physics.structure_factors import collate
 
 GRID = HklGrid.thesis()
@@ -170,18 +169,3 @@ def test_bad_crystals_are_named():
     with pytest.raises(GridTooSmall, match="axis c"):
         measured_tensors([crystal], HklGrid((-13, 0, 0), (12, 17, 9)), Limits())
     assert "d_min_high" in complaint(Limits, 0.8, 1.5)
-
-
-def test_channels():
-    _, batch = tensors(["P 1 21 1", "C 1 2 1"])
-    x = assemble_channels(batch, ["f", "measured", "predict", "absent", "centric", "epsilon", "s"])
-    assert x.shape == (2, 7, *GRID.shape)
-    assert x.dtype == torch.float32
-    for i, key in enumerate((keys.F_INPUT, *MASKS[:2], keys.ABSENT)):
-        torch.testing.assert_close(x[:, i], batch[key].float())
-    torch.testing.assert_close(x[:, 4], (batch[keys.CENTRIC] & batch[keys.KNOWN]).float())
-    torch.testing.assert_close(x[:, 5:], torch.stack([batch[keys.EPSILON], batch[keys.S]], 1))
-    assert torch.equal(assemble_channels(batch, ["s", "f"])[:, 1], x[:, 0])
-    for names in (["f", "phase"], ["f", "f"], []):
-        with pytest.raises(UserError, match="choose from f, measured"):
-            assemble_channels(batch, names)
