@@ -47,24 +47,6 @@ class Schedule:
         return self.level_start + (self.level_end - self.level_start) * fallen
 
 
-@dataclass(frozen=True)
-class Attempts:
-    """Where a batch of starts ended.
-
-    Attributes
-    ----------
-    f
-        Structure factors that P_B gave last, scaled to the data, (B, X, Y, Z).
-    r_known, r_free
-        R between measured and drawn amplitudes, over the reflections used and over those left
-        out, (B,).
-    """
-
-    f: Tensor
-    r_known: Tensor
-    r_free: Tensor
-
-
 Projection = Callable[[Tensor, float], Tensor]
 """P_B: F (B, X, Y, Z) and the error level supposed in them → F."""
 
@@ -87,12 +69,6 @@ class Prior:
         return fitted(to_structure_factors(drawn) * s.drawn, s)
 
 
-def residual(f: Tensor, sphere: MeasuredSphere, chosen: Tensor) -> Tensor:
-    """R = Σ| |Fo| − |F| | / Σ|Fo| over `chosen`, (B, X, Y, Z) → (B,), F as scaled by :func:`fitted`."""
-    a = sphere.amplitude * chosen
-    return ((f.abs() - sphere.amplitude).abs() * chosen).sum((1, 2, 3)) / a.sum().clamp_min(1e-12)
-
-
 def random_start(sphere: MeasuredSphere, starts: int, seed: int) -> Tensor:
     """Measured amplitudes with random phases, (B, X, Y, Z)."""
     generator = torch.Generator().manual_seed(seed)
@@ -106,7 +82,7 @@ def iterate(
     sphere: MeasuredSphere,
     x: Tensor,
     schedule: Schedule,
-    report: Callable[[int, Tensor], None] | None = None,
+    watch: Callable[[int, Tensor], bool] | None = None,
 ) -> Tensor:
     """Run the schedule from x (B, X, Y, Z): relaxed-reflect-reflect, then plain iteration.
 
@@ -114,8 +90,8 @@ def iterate(
     ----------
     projection
         P_B.
-    report
-        Called after every iteration with its number and R over the known reflections, (B,).
+    watch
+        Called in every iteration with its number and P_B(x), (B, X, Y, Z); ends the run by True.
 
     Returns
     -------
@@ -129,39 +105,9 @@ def iterate(
             x = relaxed_reflection(x, p, sphere, schedule.beta)
         else:
             x = within(with_amplitudes(p, sphere), sphere)
-        if report is not None:
-            report(i, residual(fitted(p, sphere), sphere, sphere.known))
+        if watch is not None and watch(i, p):
+            break
     return x
-
-
-def finish(projection: Projection, sphere: MeasuredSphere, x: Tensor, level: float) -> Attempts:
-    """One last P_B, and how well it fits."""
-    p = fitted(projection(x, level), sphere)
-    return Attempts(p, residual(p, sphere, sphere.known), residual(p, sphere, sphere.free))
-
-
-@torch.no_grad()
-def relaxed_reflect_reflect(
-    network: nn.Module,
-    sphere: MeasuredSphere,
-    starts: int = 8,
-    schedule: Schedule | None = None,
-    seed: int = 0,
-    report: Callable[[int, Tensor], None] | None = None,
-) -> Attempts:
-    """Run a batch of attempts from random phases with the density prior as P_B.
-
-    Parameters
-    ----------
-    network
-        A :class:`xrdml.models.density_prior.DensityPrior`.
-    report
-        Called after every iteration with its number and R over the known reflections, (B,).
-    """
-    schedule = schedule or Schedule()
-    prior = Prior(network, sphere)
-    x = iterate(prior, sphere, random_start(sphere, starts, seed), schedule, report)
-    return finish(prior, sphere, x, schedule.level_end)
 
 
 def map_correlation(f_true: Tensor, f: Tensor, chosen: Tensor) -> Tensor:

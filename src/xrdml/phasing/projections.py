@@ -57,3 +57,9 @@ def relaxed_reflection(x: Tensor, p: Tensor, data: Amplitudes, beta: float) -> T
     Elser (2018), SIAM J. Imaging Sci. 11, 2429.
     """
     return within(x + beta * (with_amplitudes(2 * p - x, data) - p), data)
+
+
+def residual(f: Tensor, data: Amplitudes, chosen: Tensor) -> Tensor:
+    """R = Σ| |Fo| − |F| | / Σ|Fo| over `chosen`, (B, X, Y, Z) → (B,), for F of :func:`fitted`."""
+    a = data.amplitude * chosen
+    return ((f.abs() - data.amplitude).abs() * chosen).sum((-3, -2, -1)) / a.sum().clamp_min(1e-12)

@@ -1,29 +1,35 @@
-"""A few cycles of isotropic refinement of atoms against measured amplitudes and a phased map."""
+"""Isotropic refinement of atoms against measured amplitudes and a phased map, by Levenberg and Marquardt."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from xrdml.crystal.cell import metric
+from xrdml.crystal.cell import inverse_d_squared, metric
+from xrdml.crystal.scattering import form_factor
 from xrdml.crystal.structure import Structure
-from xrdml.crystal.symmetry import Hkl
-from xrdml.physics.structure_factors import collate, s_squared, structure_factors
+from xrdml.crystal.symmetry import Hkl, Symmetry
 
 U_RANGE = (0.005, 0.25)
 MAP_WEIGHT, U_WEIGHT = 0.15, 0.01
+FALLOFF_WEIGHT = 1e-4
+"""Keeps the fall-off of the map from running away where the map says nothing of it."""
+CONVERGED = 1e-4
+"""Relative gain of a cycle after which there is nothing more to gain."""
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 
 
 def refine(
     structure: Structure,
     hkl: Hkl,
-    f_obs: np.ndarray,
+    f_obs: Real,
     map_hkl: Hkl,
-    f_map: np.ndarray,
-    cycles: int = 60,
+    f_map: NDArray[np.complexfloating],
+    cycles: int = 25,
     map_weight: float = MAP_WEIGHT,
     u_weight: float = U_WEIGHT,
 ) -> tuple[Structure, float, float]:
@@ -38,61 +44,195 @@ def refine(
     Parameters
     ----------
     hkl, f_obs
-        Measured Laue-unique reflections, (n, 3), and |F| on any scale, (n,).
+        Measured Laue-unique reflections without absences, (n, 3), and |F| on any scale, (n,).
     map_hkl, f_map
         Reflections of the phased map, (m, 3), and complex F on the same scale, (m,), with the
         symmetry of the group about its origin.
+    cycles
+        At most.
 
     Returns
     -------
     structure, scale, r1
         |Fo| ≈ scale · |Fc| in electrons; R1 over the measured reflections.
     """
-    batch = collate([structure])
-    h = torch.from_numpy(np.ascontiguousarray(hkl))
-    hm = torch.from_numpy(np.ascontiguousarray(map_hkl))
-    fo = torch.from_numpy(f_obs.astype(np.float32))
-    fm = torch.from_numpy(f_map.astype(np.complex64))
-    free = torch.from_numpy(_free_directions(structure)).float()
-    shift = torch.zeros_like(batch.frac, requires_grad=True)
-    log_u = batch.u_iso.log().clone().requires_grad_(True)
-    # Shifts in units of 1 Å, so that one step size serves both kinds of parameters.
-    lengths = torch.tensor(structure.cell[:3])
-    falloff = torch.zeros((), requires_grad=True)
-    s2_map = s_squared(batch.reciprocal_metric, hm)[0]
-    optimiser = torch.optim.LBFGS([shift, log_u, falloff], max_iter=cycles, line_search_fn="strong_wolfe")
+    problem = _Problem(structure, hkl, f_obs, map_hkl, np.asarray(f_map, np.complex128), map_weight, u_weight)
+    p = problem.start()
+    damping = 1e-3
+    value, gradient, hessian = problem.quadratic(p)
+    for _ in range(cycles):
+        diagonal = np.diag(hessian).copy()
+        diagonal[diagonal < 1e-12] = 1e-12
+        step = np.linalg.solve(hessian + np.diag(damping * diagonal + 1e-12), -gradient)
+        tried = problem.admissible(p + step)
+        now = problem.value(tried)
+        if now >= value:
+            damping *= 8
+            if damping > 1e4:
+                break
+            continue
+        gain, p, damping = value - now, tried, damping / 4
+        if gain < CONVERGED * value:
+            break
+        value, gradient, hessian = problem.quadratic(p)
+    fc = np.abs(problem.calculated(p)[problem.measured])
+    k = float((f_obs * fc).sum() / max((fc**2).sum(), 1e-12))
+    return problem.atoms(p), k, float(np.abs(f_obs - k * fc).sum() / f_obs.sum())
 
-    def positions() -> Tensor:
-        return batch.frac + torch.einsum("nij,bnj->bni", free, shift / lengths)
 
-    def calculated() -> tuple[Tensor, Tensor, Tensor]:
-        moved = replace(
-            batch,
-            frac=positions(),
-            u_iso=log_u.exp().clamp(*U_RANGE),
+@dataclass(frozen=True)
+class _Sizes:
+    """Where the parameters are: shifts in Å along the axes, ln U, ln k, ln k', B'."""
+
+    n: int
+
+    @property
+    def shift(self) -> slice:
+        return slice(0, 3 * self.n)
+
+    @property
+    def log_u(self) -> slice:
+        return slice(3 * self.n, 4 * self.n)
+
+
+class _Problem:
+    """The sum of squares and its derivatives."""
+
+    def __init__(
+        self,
+        structure: Structure,
+        hkl: Hkl,
+        f_obs: Real,
+        map_hkl: Hkl,
+        f_map: Complex,
+        map_weight: float,
+        u_weight: float,
+    ):
+        self.structure, self.f_obs, self.f_map = structure, f_obs, f_map
+        self.u_weight = u_weight / len(structure)
+        self.amplitude_weight = 1 / max((f_obs**2).sum(), 1e-12)
+        self.map_weight = map_weight / max((np.abs(f_map) ** 2).sum(), 1e-12)
+        rows, inverse = np.unique(np.concatenate([hkl, map_hkl]), axis=0, return_inverse=True)
+        inverse = inverse.ravel()
+        self.hkl, self.measured, self.drawn = rows, inverse[: len(hkl)], inverse[len(hkl) :]
+        self.sizes = _Sizes(len(structure))
+        self.s2 = inverse_d_squared(structure.cell, rows) / 4
+        group = structure.symmetry
+        self.rotations, self.translations = _without_centring(group)
+        weight = structure.occupancy / group.site_order(structure.frac, structure.cell)
+        weight = weight * (group.order / len(self.rotations))
+        kinds, index = np.unique(structure.numbers, return_inverse=True)
+        self.f0 = form_factor(kinds[:, None], self.s2)[index] * weight[:, None]
+        # dx = free · (shift / lengths): what site symmetry leaves of a shift along the axes.
+        self.free = _free_directions(structure) / np.array(structure.cell[:3])
+
+    def start(self) -> Real:
+        n = self.sizes.n
+        p = np.zeros(4 * n + 3)
+        p[self.sizes.log_u] = np.log(self.structure.u_iso)
+        p = self.admissible(p)
+        fc = self.calculated(p)
+        a, b = np.abs(fc[self.measured]), fc[self.drawn]
+        p[4 * n] = np.log(max((self.f_obs * a).sum() / max((a**2).sum(), 1e-12), 1e-12))
+        overlap = (self.f_map * b.conj()).real.sum() / max((np.abs(b) ** 2).sum(), 1e-12)
+        p[4 * n + 1] = np.log(max(overlap, 1e-3 * np.exp(p[4 * n])))
+        return p
+
+    def admissible(self, p: Real) -> Real:
+        """U within its range."""
+        p = p.copy()
+        p[self.sizes.log_u] = p[self.sizes.log_u].clip(*np.log(U_RANGE))
+        return p
+
+    def atoms(self, p: Real) -> Structure:
+        return replace(self.structure, frac=self._frac(p), u_iso=np.exp(p[self.sizes.log_u]))
+
+    def _frac(self, p: Real) -> Real:
+        shift = p[self.sizes.shift].reshape(-1, 3)
+        return self.structure.frac + np.einsum("nij,nj->ni", self.free, shift)
+
+    def _waves(self, p: Real) -> tuple[Complex, Complex]:
+        """Contributions of the atoms to F, (n, h), and their derivatives by fractional x, (n, 3, h)."""
+        x = self._frac(p)
+        u = np.exp(p[self.sizes.log_u])
+        size = self.f0 * np.exp(-8 * np.pi**2 * u[:, None] * self.s2)
+        total = np.zeros(size.shape, dtype=np.complex128)
+        slope = np.zeros((len(x), 3, len(self.hkl)), dtype=np.complex128)
+        for rotation, translation in zip(self.rotations, self.translations, strict=True):
+            turned = self.hkl @ rotation
+            wave = np.exp(2j * np.pi * (x @ turned.T + self.hkl @ translation))
+            total += wave
+            slope += wave[:, None] * turned.T
+        return size * total, 2j * np.pi * size[:, None] * slope
+
+    def calculated(self, p: Real) -> Complex:
+        """F of all reflections, (h,)."""
+        x = self._frac(p)
+        size = self.f0 * np.exp(-8 * np.pi**2 * np.exp(p[self.sizes.log_u])[:, None] * self.s2)
+        total = np.zeros(size.shape, dtype=np.complex128)
+        for rotation, translation in zip(self.rotations, self.translations, strict=True):
+            total += np.exp(2j * np.pi * (x @ (self.hkl @ rotation).T + self.hkl @ translation))
+        f: Complex = (size * total).sum(0)
+        return f
+
+    def value(self, p: Real) -> float:
+        n, fc = self.sizes.n, self.calculated(p)
+        a = self.f_obs - np.exp(p[4 * n]) * np.abs(fc[self.measured])
+        b = self.f_map - self._map_scale(p) * fc[self.drawn]
+        spread = p[self.sizes.log_u] - p[self.sizes.log_u].mean()
+        return float(
+            self.amplitude_weight * (a**2).sum()
+            + self.map_weight * (np.abs(b) ** 2).sum()
+            + self.u_weight * (spread**2).sum()
+            + FALLOFF_WEIGHT * p[-1] ** 2
         )
-        fc, fcm = structure_factors(moved, h)[0], structure_factors(moved, hm)[0]
-        k = (fo * fc.abs()).sum() / fc.abs().square().sum()
-        return fc, fcm, k
 
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        fc, fcm, k = calculated()
-        amplitude = (fo - k * fc.abs()).square().sum() / fo.square().sum()
-        fcm = fcm * torch.exp(-10 * falloff * s2_map)
-        km = (fm.conj() * fcm).real.sum() / fcm.abs().square().sum()
-        density = (fm - km * fcm).abs().square().sum() / fm.abs().square().sum()
-        value = amplitude + map_weight * density + u_weight * log_u.var(unbiased=False)
-        value.backward()
-        return value
+    def _map_scale(self, p: Real) -> Real:
+        out: Real = np.exp(p[-2] - 10 * p[-1] * self.s2[self.drawn])
+        return out
 
-    optimiser.step(loss)
-    with torch.no_grad():
-        fc, _, k = calculated()
-        r1 = float((fo - k * fc.abs()).abs().sum() / fo.sum())
-        frac = positions()[0].double().numpy()
-        u = log_u.exp().clamp(*U_RANGE)[0].double().numpy()
-    return replace(structure, frac=frac, u_iso=u), float(k), r1
+    def quadratic(self, p: Real) -> tuple[float, Real, Real]:
+        """Value, and half of gradient and of the Gauss–Newton Hessian."""
+        n = self.sizes.n
+        waves, slopes = self._waves(p)
+        fc = waves.sum(0)
+        u = np.exp(p[self.sizes.log_u])
+        # dF/dp for shifts and ln U, (4n, h)
+        by_shift = np.einsum("njh,njk->nkh", slopes, self.free).reshape(3 * n, -1)
+        by_u = waves * (-8 * np.pi**2 * u[:, None] * self.s2)
+        jacobian = np.concatenate([by_shift, by_u])
+
+        k, f = np.exp(p[4 * n]), fc[self.measured]
+        size = np.abs(f).clip(1e-9)
+        ja = np.zeros((len(p), len(f)))
+        ja[: 4 * n] = k * (jacobian[:, self.measured] * (f.conj() / size)).real
+        ja[4 * n] = k * size
+        ra = self.f_obs - k * size
+
+        scale, g = self._map_scale(p), fc[self.drawn]
+        jb = np.zeros((len(p), len(g)), dtype=np.complex128)
+        jb[: 4 * n] = scale * jacobian[:, self.drawn]
+        jb[4 * n + 1] = scale * g
+        jb[4 * n + 2] = -10 * self.s2[self.drawn] * scale * g
+        rb = self.f_map - scale * g
+
+        gradient = -self.amplitude_weight * (ja @ ra) - self.map_weight * (jb.conj() @ rb).real
+        hessian = self.amplitude_weight * (ja @ ja.T) + self.map_weight * (
+            jb.real @ jb.real.T + jb.imag @ jb.imag.T
+        )
+        at = self.sizes.log_u
+        spread = p[at] - p[at].mean()
+        gradient[at] += self.u_weight * spread
+        hessian[at, at] += self.u_weight * (np.eye(n) - 1 / n)
+        gradient[-1] += FALLOFF_WEIGHT * p[-1]
+        hessian[-1, -1] += FALLOFF_WEIGHT
+        return self.value(p), gradient, hessian
+
+
+def _without_centring(group: Symmetry) -> tuple[NDArray, NDArray]:
+    """One operation of each rotation: those of a centred lattice repeat them, which only scales F."""
+    _, first = np.unique(group.rotations.reshape(len(group.rotations), 9), axis=0, return_index=True)
+    return group.rotations[first], group.translations[first]
 
 
 def _free_directions(structure: Structure, tolerance: float = 0.1) -> np.ndarray:

@@ -13,7 +13,7 @@ from xrdml.crystal.cell import orthogonalization
 from xrdml.crystal.structure import Structure
 from xrdml.data.density import density_crystal
 from xrdml.phasing.peaks import atoms_from_peaks, cell_atoms, find_peaks
-from xrdml.phasing.refine import refine
+from xrdml.phasing.refine import _Problem, refine
 
 CELL = (7.7, 8.7, 10.8, 90.0, 103.0, 90.0)
 SMALL = (5.3, 6.1, 7.4, 90.0, 104.0, 90.0)
@@ -83,3 +83,30 @@ def test_refinement_moves_special_positions_within_their_element():
     assert refined.frac[0, 1] == pytest.approx(0.25, abs=1e-6)
     assert refined.frac[2] == pytest.approx([0.5, 0, 0], abs=1e-6)
     assert distances(frac, refined.frac, truth)[:, 0].max() < 0.02
+
+
+@pytest.mark.parametrize("group", ["P 1 21 1", "P -1", "C 1 2/c 1"])
+def test_the_derivatives_are_those_of_the_sum_of_squares(group):
+    truth = spread_structure(group, 3, SMALL)
+    hkl = truth.symmetry.unique_reflections(SMALL, 1.2)
+    f = direct_sum(truth, hkl)
+    problem = _Problem(truth, hkl, np.abs(f), hkl, f * 0.8, 0.15, 0.01)
+    rng = np.random.default_rng(0)
+    p = problem.start() + rng.normal(0, 0.05, 4 * 3 + 3)
+    _, gradient, _ = problem.quadratic(p)
+    for i in range(len(p)):
+        step = np.zeros(len(p))
+        step[i] = 1e-5
+        slope = (problem.value(p + step) - problem.value(p - step)) / 2e-5
+        assert 2 * gradient[i] == pytest.approx(slope, rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize("group", ["P 1 21 1", "C 1 2/c 1", "F d d 2"])
+def test_refinement_counts_f_as_the_direct_sum_does(group):
+    truth = spread_structure(group, 3, (8.3, 9.1, 7.4, 90.0, 90.0, 90.0))
+    hkl = truth.symmetry.unique_reflections(truth.cell, 1.5)
+    f = direct_sum(truth, hkl)
+    problem = _Problem(truth, hkl, np.abs(f), hkl, f, 0.15, 0.01)
+    rows = {tuple(h): i for i, h in enumerate(problem.hkl.tolist())}
+    ours = problem.calculated(problem.start())[[rows[tuple(h)] for h in hkl.tolist()]]
+    np.testing.assert_allclose(ours, f, atol=1e-3 * np.abs(f).max())
