@@ -14,6 +14,7 @@ COMMANDS = {
     "infer": "fill a measured .hkl to 0.8 Å and write HKLF 4 for SHELXT",
     "solve": "solve a measured crystal: phases, map, atoms",
     "molecules": "make a library of random molecules, for crystals of whole molecules",
+    "powder": "simulate powder patterns of a CIF or a dataset",
     "simulate": "make random crystals into an HDF5 file",
     "import-cif": "make published crystals (CIFs) into an HDF5 file, with families",
     "train": "train a network (Hydra overrides follow, e.g. model=unet)",
