@@ -51,7 +51,7 @@ class CrystalDataModule(L.LightningDataModule):
         separate = {part: self.config[f"{part}_path"] for part in ("val", "test")}
         fraction = {part: 0.0 if path else self.config[f"{part}_fraction"] for part, path in separate.items()}
         fits = fitting(main, self.grid, self.limits.high)
-        for part, indices in split(len(main), fraction["val"], fraction["test"]).items():
+        for part, indices in split(len(main), fraction["val"], fraction["test"], main.labels).items():
             self.parts[part] = CrystalDataset(main, indices[fits[indices]])
         self._report(str(self.config["path"]), fits)
         for part, path in separate.items():

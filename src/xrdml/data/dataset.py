@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from xrdml.crystal.grid import GridTooSmall, HklGrid
+from xrdml.crystal.labels import Labels
 from xrdml.crystal.structure import Structure
 from xrdml.errors import UserError
 
@@ -44,8 +45,12 @@ class CrystalDataset(Dataset[Structure]):
         return self.structures[int(self.indices[i])]
 
 
-def split(n: int, val_fraction: float, test_fraction: float) -> dict[str, NDArray[np.int64]]:
+def split(
+    n: int, val_fraction: float, test_fraction: float, labels: Labels | None = None
+) -> dict[str, NDArray[np.int64]]:
     """Share out 0…n−1 to ``train``, ``val`` and ``test``.
+
+    With `labels`, families stay together and ``test`` is what they say, whatever `test_fraction`.
 
     The part of an index depends on the index alone, so that a file can grow and no crystal ever
     moves from training to test. The multiples of the golden ratio spread evenly over any run of
@@ -56,9 +61,13 @@ def split(n: int, val_fraction: float, test_fraction: float) -> dict[str, NDArra
             f"data.val_fraction={val_fraction:g} and data.test_fraction={test_fraction:g} must be at "
             "least 0 and leave something to train on"
         )
-    position = (np.arange(n) * _GOLDEN) % 1
-    test = position < test_fraction
-    val = ~test & (position < test_fraction + val_fraction)
+    if labels is None:
+        position = (np.arange(n) * _GOLDEN) % 1
+        test = position < test_fraction
+        val = ~test & (position < test_fraction + val_fraction)
+    else:
+        test = labels.is_test
+        val = ~test & ((labels.families * _GOLDEN) % 1 < val_fraction)
     return {
         "train": np.flatnonzero(~test & ~val),
         "val": np.flatnonzero(val),

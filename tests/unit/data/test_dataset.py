@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from crystals import MONOCLINIC, complaint, random_structure
 from xrdml.crystal.grid import HklGrid
+from xrdml.crystal.labels import Labels
 from xrdml.crystal.store import write_store
 from xrdml.data import keys
 from xrdml.data.datamodule import CrystalDataModule
@@ -43,6 +44,20 @@ def test_split_keeps_the_fractions_in_any_periodic_choice(step):
 @pytest.mark.parametrize(("val", "test"), [(-0.1, 0.1), (0.5, 0.5), (0.2, 0.9)])
 def test_impossible_fractions(val, test):
     assert "data.val_fraction" in complaint(split, 10, val, test)
+
+
+def test_split_keeps_families_together():
+    """As `read_structures` does: what one command tests on, no other trains on."""
+    rng = np.random.default_rng(0)
+    families = rng.integers(0, 2**31, 400)[rng.integers(0, 400, 3000)]
+    held_out = np.isin(families, families[:20])
+    labels = Labels([""] * 3000, families, held_out)
+    parts = split(3000, 0.1, 0.3, labels)
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(3000))
+    found = {part: set(families[indices].tolist()) for part, indices in parts.items()}
+    assert len(found["train"] | found["val"] | found["test"]) == sum(map(len, found.values()))
+    np.testing.assert_array_equal(parts["test"], np.flatnonzero(labels.is_test))
+    assert len(parts["val"]) / 3000 == pytest.approx(0.08, abs=0.03)
 
 
 def test_what_does_not_fit():
