@@ -2,185 +2,36 @@
 
 F(h) = Σ_j w_j f_j(s) exp(−8π² U_j s²) Σ_ops exp(+2πi h·(R x_j + t)), with s = 1/2d.
 
-The operations of a group are split as centring × inversion × representatives: only the
-representatives are summed over the atoms, the other two are factors of each reflection.
+Lists that fill their box of indices are summed as matrix products (:mod:`xrdml.physics.box_sum`); short
+lists, and cells without a right angle in reciprocal space, directly. There the operations of a
+group are split as centring × inversion × representatives: only the representatives are summed
+over the atoms, the other two are factors of each reflection.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from xrdml.crystal.cell import reciprocal_metric
+from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.scattering import it92_table
-from xrdml.crystal.structure import Structure
-from xrdml.crystal.symmetry import symmetry
+from xrdml.physics.box_sum import amplitudes_in_box, sums_in_box
+from xrdml.physics.crystal_batch import CrystalBatch, collate, s_squared, turns
+
+__all__ = ["CrystalBatch", "amplitudes_in_box", "collate", "s_squared", "structure_factors"]
 
 # Phases held at a time: on the CPU what stays in the cache, elsewhere what fills the device.
 PHASES_CPU = 2**17
 PHASES_DEVICE = 2**26
-
-
-@dataclass(frozen=True)
-class CrystalBatch:
-    """B crystals as padded tensors; make it with :func:`collate`.
-
-    Attributes
-    ----------
-    cell
-        a, b, c in Å; α, β, γ in degrees, (B, 6).
-    reciprocal_metric
-        G* in Å⁻², (B, 3, 3): 1/d² = h·G*·h.
-    space_groups
-        B names that :func:`xrdml.crystal.symmetry.symmetry` takes.
-    frac
-        Fractional coordinates, (B, N, 3), reduced to −½…½.
-    u_iso
-        Mean-square displacements in Å², (B, N).
-    weight
-        Occupancy / order of the site symmetry, (B, N); 0 marks padding.
-    elements, species
-        Atomic numbers that occur, (B, E), padded with 0; element of each atom as an index into
-        them, (B, N).
-    rotations, translations
-        One operation of each coset of centring and inversion, (B, S, 3, 3) and (B, S, 3).
-    operation
-        1 for an operation, 0 for padding, (B, S).
-    centring
-        Centring vectors with the zero vector, (B, 4, 3); `n_centring` (B,) of them count.
-    inversion
-        Translation part of the inversion, (B, 3); `is_centrosymmetric` (B,) says whether it is one.
-    sizes
-        (atoms, elements, operations) of each crystal, on the host: what is padding, known
-        without asking the device.
-    """
-
-    cell: Tensor
-    reciprocal_metric: Tensor
-    space_groups: list[str]
-    frac: Tensor
-    u_iso: Tensor
-    weight: Tensor
-    elements: Tensor
-    species: Tensor
-    rotations: Tensor
-    translations: Tensor
-    operation: Tensor
-    centring: Tensor
-    n_centring: Tensor
-    inversion: Tensor
-    is_centrosymmetric: Tensor
-    sizes: list[tuple[int, int, int]]
-
-    def __len__(self) -> int:
-        return len(self.space_groups)
-
-    @property
-    def device(self) -> torch.device:
-        return self.frac.device
-
-    def to(self, device: torch.device | str) -> CrystalBatch:
-        """The same batch on another device."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> CrystalBatch:
-        """The same batch in page-locked memory, which a DataLoader asks for."""
-        return self._map(Tensor.pin_memory)
-
-    def _map(self, function) -> CrystalBatch:
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: function(v) for k, v in tensors.items() if isinstance(v, Tensor)})
-
-
-@dataclass(frozen=True)
-class _Cosets:
-    rotations: NDArray[np.float64]
-    translations: NDArray[np.float64]
-    centring: NDArray[np.float64]
-    inversion: NDArray[np.float64] | None
-
-
-@cache
-def _cosets(space_group: str) -> _Cosets:
-    """Split a space group into centring, inversion and representatives of the rest."""
-    group = symmetry(space_group)
-    identity = np.eye(3, dtype=int)
-    first: dict[bytes, int] = {}
-    for i, rotation in enumerate(group.rotations):
-        if (-rotation).tobytes() in first and group.is_centrosymmetric:
-            continue
-        first.setdefault(rotation.tobytes(), i)
-    keep = list(first.values())
-    inverted = np.flatnonzero((group.rotations == -identity).all((1, 2)))
-    return _Cosets(
-        rotations=group.rotations[keep].astype(float),
-        translations=group.translations[keep],
-        centring=group.translations[(group.rotations == identity).all((1, 2))],
-        inversion=group.translations[inverted[0]] if len(inverted) else None,
-    )
-
-
-def collate(structures: Sequence[Structure], dtype: torch.dtype = torch.float32) -> CrystalBatch:
-    """Put structures into one batch on the CPU.
-
-    Parameters
-    ----------
-    structures
-        At least one; any space groups, any numbers of atoms.
-    dtype
-        Of all real tensors: float32 gives |F| to about 1e-6 of its rms, float64 to 1e-14.
-    """
-    cosets = [_cosets(s.space_group) for s in structures]
-    species = [np.unique(s.numbers, return_inverse=True) for s in structures]
-    sizes = [
-        (len(s), len(z), len(c.rotations)) for s, (z, _), c in zip(structures, species, cosets, strict=True)
-    ]
-
-    def real(arrays: Sequence) -> Tensor:
-        return torch.from_numpy(_pad(arrays, float)).to(dtype)
-
-    zero = np.zeros(3)
-    return CrystalBatch(
-        cell=real([s.cell for s in structures]),
-        reciprocal_metric=real([reciprocal_metric(s.cell) for s in structures]),
-        space_groups=[s.space_group for s in structures],
-        # Small coordinates keep h·x small, and with it the rounding of its fractional part.
-        frac=real([s.frac - np.round(s.frac) for s in structures]),
-        u_iso=real([s.u_iso for s in structures]),
-        weight=real([s.weight for s in structures]),
-        elements=torch.from_numpy(_pad([z for z, _ in species], np.int64)),
-        species=torch.from_numpy(_pad([index for _, index in species], np.int64)),
-        rotations=real([c.rotations for c in cosets]),
-        translations=real([c.translations for c in cosets]),
-        operation=real([np.ones(len(c.rotations)) for c in cosets]),
-        centring=real([np.resize(c.centring, (4, 3)) for c in cosets]),
-        n_centring=torch.tensor([len(c.centring) for c in cosets]),
-        inversion=real([zero if c.inversion is None else c.inversion for c in cosets]),
-        is_centrosymmetric=torch.tensor([c.inversion is not None for c in cosets]),
-        sizes=sizes,
-    )
-
-
-def _pad(arrays: Sequence, dtype) -> NDArray:
-    """Stack arrays that differ in their first length, zeros at the end."""
-    arrays = [np.asarray(a) for a in arrays]
-    out = np.zeros((len(arrays), max(len(a) for a in arrays), *arrays[0].shape[1:]), dtype)
-    for row, array in zip(out, arrays, strict=True):
-        row[: len(array)] = array
-    return out
-
-
-def s_squared(reciprocal_metric: Tensor, hkl: Tensor) -> Tensor:
-    """s² = 1/4d² in Å⁻²: G* (B, 3, 3) and hkl (B, M, 3) or (M, 3) → (B, M)."""
-    h = hkl.to(reciprocal_metric.dtype)
-    return ((h @ reciprocal_metric) * h).sum(-1) / 4
+# A box is worth its cost where that many reflections fall on a row of it.
+DENSE = 2
+# Summed by boxes at a time.
+CRYSTALS = 512
 
 
 def structure_factors(batch: CrystalBatch, hkl: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -197,17 +48,68 @@ def structure_factors(batch: CrystalBatch, hkl: Tensor, mask: Tensor | None = No
         True cost nothing, so pack the wanted ones to the front.
     """
     n = len(batch)
-    h = hkl.to(batch.device, batch.frac.dtype)
+    h = hkl.to(batch.device)
     h = h.expand(n, *h.shape[-2:])
     m = h.shape[1]
     if mask is None:
         reach = [m] * n
     else:
         reach = (mask * torch.arange(1, m + 1, device=mask.device)).amax(1).tolist() if m else [0] * n
-    out = torch.zeros(n, m, dtype=torch.promote_types(h.dtype, torch.complex32), device=h.device)
-    for crystals, columns in _tiles(batch, reach):
-        out[crystals, columns] = _block(batch, crystals, h[crystals, columns])
+    boxes = _boxes(batch, h, reach)
+    if mask is None and len(boxes) == n <= CRYSTALS:
+        return _from_box(batch, h, list(boxes.values()))
+    out = torch.zeros(n, m, dtype=torch.promote_types(batch.frac.dtype, torch.complex32), device=batch.device)
+    dense, rest = [k for k in range(n) if k in boxes], [k for k in range(n) if k not in boxes]
+    for first in range(0, len(dense), CRYSTALS):
+        some = dense[first : first + CRYSTALS]
+        part, listed = (batch, h) if len(some) == n else (batch.select(some), h[some])
+        out[some] = _from_box(part, listed, [boxes[k] for k in some])
+    few, h = (batch.select(rest), h[rest]) if dense else (batch, h)
+    for crystals, columns in _tiles(few, [reach[k] for k in rest]):
+        out[rest[crystals], columns] = _block(few, crystals, h[crystals, columns].to(batch.frac.dtype))
     return out if mask is None else out * mask
+
+
+def _boxes(batch: CrystalBatch, h: Tensor, reach: list[int]) -> dict[int, HklGrid]:
+    """The box of indices of each crystal whose list fills it well enough to be summed as a whole."""
+    if not h.shape[1] or all(axis is None for axis in batch.column_axes):
+        return {}
+    if h.stride(0) == 0 and min(reach) == h.shape[1]:
+        lower, upper = ([bound.tolist()] * len(batch) for bound in (h[0].amin(0), h[0].amax(0)))
+    else:
+        used = torch.arange(h.shape[1], device=h.device) < torch.tensor(reach, device=h.device)[:, None]
+        listed = torch.where(used[..., None], h, 0)
+        lower, upper = listed.amin(1).tolist(), listed.amax(1).tolist()
+    found: dict[int, HklGrid] = {}
+    for k, axis in enumerate(batch.column_axes):
+        if axis is None:
+            continue
+        box = HklGrid(tuple(lower[k]), tuple(upper[k]))
+        if reach[k] * batch.sizes[k][2] >= DENSE * math.prod(box.shape) / box.shape[axis]:
+            found[k] = box
+    return found
+
+
+def _from_box(batch: CrystalBatch, h: Tensor, boxes: list[HklGrid]) -> Tensor:
+    """F at h (b, M, 3) by way of the box that holds all; 0 outside of it, where h does not count."""
+    lower, upper = np.min([box.lower for box in boxes], 0), np.max([box.upper for box in boxes], 0)
+    box = HklGrid(tuple(lower.tolist()), tuple(upper.tolist()))
+    shared = h.stride(0) == 0  # one list for all crystals
+    listed = h[:1] if shared else h
+    at = listed - torch.from_numpy(lower).to(h.device)
+    inside = ((at >= 0) & (at < torch.tensor(box.shape, device=h.device))).all(-1)
+    s2 = s_squared(batch.reciprocal_metric, listed[0] if shared else listed) * inside
+    out = torch.zeros(h.shape[:2], dtype=torch.promote_types(s2.dtype, torch.complex32), device=h.device)
+    for members, axis, f in sums_in_box(batch, box, s2.amax(1)):
+        i, j = (n for n in range(3) if n != axis)
+        flat = ((at[..., i] * box.shape[j] + at[..., j]) * box.shape[axis] + at[..., axis]).long() * inside
+        found = f.flatten(1)
+        found = found.index_select(1, flat[0]) if shared else found.gather(1, flat[members])
+        if len(members) == len(batch):
+            out = found
+        else:
+            out[members] = found
+    return out if shared else out * inside
 
 
 def _tiles(batch: CrystalBatch, reach: list[int]) -> Iterator[tuple[slice, slice]]:
@@ -243,7 +145,7 @@ def _block(batch: CrystalBatch, rows: slice, h: Tensor) -> Tensor:
 
     h_rotated = h[:, None] @ rotations  # (b, s, m, 3)
     shift = h[:, None] @ translations[..., None]  # (b, s, m, 1)
-    phase = _turns(h_rotated @ x[:, None].transpose(2, 3) + shift)  # (b, s, m, n)
+    phase = turns(h_rotated @ x[:, None].transpose(2, 3) + shift)  # (b, s, m, n)
     cos, sin = phase.cos(), phase.sin()
     if (sizes[:, 2] < n_ops).any():
         used = batch.operation[rows, :n_ops, None, None]
@@ -257,20 +159,14 @@ def _block(batch: CrystalBatch, rows: slice, h: Tensor) -> Tensor:
     half = torch.complex((cos.sum(1) * f).sum(-1), (sin.sum(1) * f).sum(-1))
 
     # Everything below is a factor of the whole reflection.
-    turn = _turns(h @ batch.inversion[rows, :, None])[..., 0]
+    turn = turns(h @ batch.inversion[rows, :, None])[..., 0]
     inverted = torch.polar(torch.ones_like(turn), turn) * half.conj()
     total = half + inverted * batch.is_centrosymmetric[rows, None]
-    vectors = _turns(h @ batch.centring[rows].transpose(1, 2))  # (b, m, 4), repeated to fill 4
+    vectors = turns(h @ batch.centring[rows].transpose(1, 2))  # (b, m, 4), repeated to fill 4
     count = batch.n_centring[rows, None]
     used = torch.arange(4, device=h.device) < count[..., None]
     # Centring vectors come in ± pairs, so their sum is real.
     return total * (vectors.cos() * used).sum(-1)
-
-
-def _turns(cycles: Tensor) -> Tensor:
-    """2π times the part of a phase that counts: whole turns are removed before the product, since
-    float32 would otherwise lose the digits behind the point."""
-    return (cycles - cycles.detach().round()) * (2 * math.pi)
 
 
 def _form_factors(numbers: Tensor, s2: Tensor) -> Tensor:
