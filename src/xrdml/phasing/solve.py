@@ -197,8 +197,9 @@ class _Hunt:
         for _ in range(RECYCLES):
             if model.structure is None or not WORTH_RECYCLING[0] < model.r1 < WORTH_RECYCLING[1]:
                 break
+            calculated = self._calculated(model.structure)
             with self._drawing():
-                again, _ = self._with_symmetry(self._calculated(model.structure), self._all, FINISHING)
+                again, _ = self._with_symmetry(calculated, self._all, FINISHING)
             other = self._model(again[0].cpu())
             if not other.r1 < model.r1:
                 break
