@@ -52,11 +52,12 @@ Projection = Callable[[Tensor, float], Tensor]
 
 
 class Prior:
-    """The density prior as a projection in reciprocal space."""
+    """The density prior as a projection in reciprocal space; the network runs in bfloat16."""
 
     def __init__(self, network: nn.Module, sphere: MeasuredSphere):
         self._network, self._sphere = network, sphere
 
+    @torch.no_grad()
     def __call__(self, f: Tensor, level: float) -> Tensor:
         """F to `D_HIGH` drawn from F (B, X, Y, Z), on the scale that fits the known amplitudes best."""
         s = self._sphere
@@ -65,7 +66,8 @@ class Prior:
         told = conditions(levels, torch.full_like(levels, s.d_limit), [s.cell] * n, s.shape)
         density = to_density(f)
         scale = density.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
-        drawn = self._network((density / scale)[:, None], told).float()
+        with torch.autocast(f.device.type, torch.bfloat16):
+            drawn = self._network((density / scale)[:, None], told).float()
         return fitted(to_structure_factors(drawn) * s.drawn, s)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from xrdml.phasing.iterate import Prior, Schedule, iterate, random_start
@@ -116,6 +115,5 @@ def search(
             best[:] = now[:1]
         return any(look(c) for c in now)
 
-    with torch.no_grad(), torch.autocast(sphere.amplitude.device.type, torch.bfloat16):
-        iterate(Prior(network, sphere), sphere, random_start(sphere, starts, seed + first), schedule, watch)
+    iterate(Prior(network, sphere), sphere, random_start(sphere, starts, seed + first), schedule, watch)
     return Found(best[0], [float(r[best[0].start - first]) for r in rows])

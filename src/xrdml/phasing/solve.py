@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -191,15 +190,12 @@ class _Hunt:
             self.best = (solution, candidate)
 
     def _solution(self, candidate: Candidate) -> Solution:
-        with self._drawing():
-            polished, r_free = self._polish(candidate.f)
+        polished, r_free = self._polish(candidate.f)
         model = self._model(polished)
         for _ in range(RECYCLES):
             if model.structure is None or not WORTH_RECYCLING[0] < model.r1 < WORTH_RECYCLING[1]:
                 break
-            calculated = self._calculated(model.structure)
-            with self._drawing():
-                again, _ = self._with_symmetry(calculated, self._all, FINISHING)
+            again, _ = self._with_symmetry(self._calculated(model.structure), self._all, FINISHING)
             other = self._model(again[0].cpu())
             if not other.r1 < model.r1:
                 break
@@ -218,11 +214,6 @@ class _Hunt:
             history=[],
             seconds=0.0,
         )
-
-    @contextmanager
-    def _drawing(self) -> Iterator[None]:
-        with torch.no_grad(), torch.autocast(self._all.amplitude.device.type, torch.bfloat16):
-            yield
 
     def _model(self, f: Tensor) -> _Model:
         """Refined atoms of a map with the symmetry of the group, (X, Y, Z)."""
