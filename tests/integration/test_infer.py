@@ -73,6 +73,7 @@ def test_predictions_resemble_the_truth(root, sample):
 def test_measured_crystals(shared_data, tmp_path, name, model, capsys):
     folder = shared_data / "measured" / name
     argv = ["infer", str(folder / "data.hkl"), "--cif", str(folder / "structure.cif"), "--cut", "1.5"]
+    argv += ["--starts", "4"]
     assert main([*argv, "--model", model, "--out", str(tmp_path), "--no-figures"]) == 0
     assert len([line for line in capsys.readouterr().out.splitlines() if not line.startswith("warning")]) == 5
 
@@ -136,7 +137,7 @@ def test_other_laue_classes(shared_data, tmp_path, name):
     """Triclinic, P2₁/n, trigonal and C2/m crystals are filled as well, by whatever model fits them."""
     folder = shared_data / "measured" / name
     argv = ["infer", str(folder / "data.hkl"), "--cif", str(folder / "structure.cif"), "--out", str(tmp_path)]
-    assert main([*argv, "--cut", "1.4", "--no-figures"]) == 0
+    assert main([*argv, "--cut", "1.4", "--no-figures", "--starts", "4", "--iterations", "50"]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     group = symmetry(report["space_group"])
     written = read_hklf4(tmp_path / "data.hkl").hkl
