@@ -98,7 +98,7 @@ def best_measured() -> tuple[str, str]:
     r_ext = {name: row["r_ext"]["mean"] for name, row in measured["summary"].items() if name in present}
     ranked = sorted(r_ext, key=lambda name: r_ext[name])
     figures = ", ".join(f"{name} {r_ext[name]:.3f}" for name in ranked)
-    return ranked[0], f"lowest R_ext on {measured['n']} published crystals ({figures})"
+    return ranked[0], f"lowest R_ext on {measured['n']} published crystals: {figures}"
 
 
 def _measured() -> dict[str, Any]:
