@@ -17,7 +17,13 @@ from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.symmetry import Hkl, Symmetry, symmetry
 from xrdml.data import keys
 from xrdml.errors import UserError
-from xrdml.physics.structure_factors import CrystalBatch, s_squared, structure_factors
+from xrdml.physics.measurement import Measured, MeasurementOptions, measure, scattering_tables
+from xrdml.physics.structure_factors import (
+    CrystalBatch,
+    amplitudes_in_box,
+    s_squared,
+    structure_factors,
+)
 
 TensorBatch = dict[str, Any]
 """Tensors of one batch under the names of :mod:`xrdml.data.keys`."""
@@ -109,19 +115,32 @@ def _finish(batch: TensorBatch, grid: HklGrid, cell: Tensor, space_groups: Seque
     return shaped | {keys.CELL: cell.float(), keys.SPACE_GROUP: list(space_groups), keys.GRID: grid}
 
 
-def simulated_tensors(crystals: CrystalBatch, grid: HklGrid, limits: Limits) -> TensorBatch:
+def simulated_tensors(
+    crystals: CrystalBatch,
+    grid: HklGrid,
+    limits: Limits,
+    options: MeasurementOptions | None = None,
+    seed: int = 0,
+) -> TensorBatch:
     """Tensors of crystals whose atoms are known: every reflection to `limits.low` is measured.
+
+    With options the input is what a measurement makes of them: reflections that it misses are to
+    be predicted, and F_SCALE is the largest |F| as measured. The truth remains the |F| of the
+    atoms without any effect. The random numbers follow from `seed` and from the crystals of the batch.
 
     Reflections outside the grid are left out: check with :meth:`HklGrid.check_fits` before.
     """
     frame, reflections, s2 = _frame(grid, crystals.space_groups, crystals.reciprocal_metric, limits.high)
     measured = reflections & (s2 <= _LIMIT / (4 * limits.low**2))
-    amplitude = _amplitudes(crystals, grid, reflections)
-    scale = (amplitude * measured).amax(1).clamp_min(torch.finfo(torch.float32).tiny)
-    target = amplitude / scale[:, None]
+    truth = _amplitudes(crystals, grid, reflections, s2)
+    given = truth
+    if options is not None and options.is_on:
+        result = _measure(crystals, grid, truth, reflections, s2, options, seed)
+        given, measured = result.amplitude, measured & result.observed
+    scale = (given * measured).amax(1).clamp_min(torch.finfo(torch.float32).tiny)
     frame |= {
-        keys.F_INPUT: target * measured,
-        keys.F_TARGET: target,
+        keys.F_INPUT: given / scale[:, None] * measured,
+        keys.F_TARGET: truth / scale[:, None],
         keys.MEASURED: measured,
         keys.PREDICT: reflections & ~measured,
         keys.KNOWN: reflections,
@@ -129,8 +148,74 @@ def simulated_tensors(crystals: CrystalBatch, grid: HklGrid, limits: Limits) -> 
     return _finish(frame, grid, crystals.cell, crystals.space_groups) | {keys.F_SCALE: scale}
 
 
-def _amplitudes(crystals: CrystalBatch, grid: HklGrid, reflections: Tensor) -> Tensor:
-    """|F| in electrons at `reflections` (B, G), 0 elsewhere, float32."""
+def _measure(
+    crystals: CrystalBatch,
+    grid: HklGrid,
+    truth: Tensor,
+    reflections: Tensor,
+    s2: Tensor,
+    options: MeasurementOptions,
+    seed: int,
+) -> Measured:
+    intensity = truth.square()
+    if options.anomalous:
+        parts = (
+            _amplitudes(crystals, grid, reflections, s2, table)
+            for table in scattering_tables(options.wavelength)
+        )
+        intensity = sum((part.square() for part in parts), torch.zeros_like(truth))
+    # A seed of its own for each batch, the same whenever these crystals meet.
+    generator = torch.Generator(truth.device).manual_seed((seed << 32) ^ crystals.checksum)
+    return measure(
+        intensity,
+        _indices(grid, truth.device),
+        s2,
+        reflections,
+        crystals.reciprocal_metric,
+        crystals.rotations,
+        options,
+        generator,
+    )
+
+
+def _amplitudes(
+    crystals: CrystalBatch,
+    grid: HklGrid,
+    reflections: Tensor,
+    s2: Tensor,
+    table: NDArray[np.float64] | None = None,
+) -> Tensor:
+    """|F| in electrons at `reflections` (B, G), 0 elsewhere, float32; `table` of other scattering factors."""
+    oblique = [k for k, axis in enumerate(crystals.column_axes) if axis is None]
+    right = [k for k, axis in enumerate(crystals.column_axes) if axis is not None]
+    out = torch.zeros(reflections.shape, device=reflections.device)
+    for members, amplitudes in ((right, _by_box), (oblique, _by_list)):
+        if len(members) == len(crystals):
+            return amplitudes(crystals, grid, reflections, s2, table)
+        if members:
+            some = crystals.select(members)
+            out[members] = amplitudes(some, grid, reflections[members], s2[members], table)
+    return out
+
+
+def _by_box(
+    crystals: CrystalBatch,
+    grid: HklGrid,
+    reflections: Tensor,
+    s2: Tensor,
+    table: NDArray[np.float64] | None,
+) -> Tensor:
+    found = amplitudes_in_box(crystals, grid, (s2 * reflections).amax(1), table)
+    return found.flatten(1).float() * reflections
+
+
+def _by_list(
+    crystals: CrystalBatch,
+    grid: HklGrid,
+    reflections: Tensor,
+    _: Tensor,
+    table: NDArray[np.float64] | None,
+) -> Tensor:
     count = reflections.sum(1)
     crystal, cell = reflections.nonzero(as_tuple=True)
     # Pack each crystal's reflections to the front, so that only they are computed.
@@ -138,7 +223,7 @@ def _amplitudes(crystals: CrystalBatch, grid: HklGrid, reflections: Tensor) -> T
     hkl = torch.zeros(len(crystals), int(count.max()), 3, dtype=torch.int32, device=cell.device)
     hkl[crystal, column] = _indices(grid, cell.device)[cell]
     packed = torch.arange(hkl.shape[1], device=cell.device) < count[:, None]
-    found = structure_factors(crystals, hkl, packed).abs().float()
+    found = structure_factors(crystals, hkl, packed, table).abs().float()
     out = torch.zeros(reflections.shape, device=cell.device)
     out[crystal, cell] = found[crystal, column]
     return out

@@ -93,7 +93,9 @@ def _coefficients(space_group: str, axis: int, dtype: torch.dtype, device: torch
     return torch.from_numpy(c).to(device, dtype).flatten(3, 4).transpose(3, 4).contiguous()
 
 
-def amplitudes_in_box(batch: CrystalBatch, box: HklGrid, s2_max: Tensor) -> Tensor:
+def amplitudes_in_box(
+    batch: CrystalBatch, box: HklGrid, s2_max: Tensor, table: NDArray[np.float64] | None = None
+) -> Tensor:
     """|F| in electrons per cell of a box of indices, (B, H, K, L), differentiable.
 
     Parameters
@@ -105,9 +107,11 @@ def amplitudes_in_box(batch: CrystalBatch, box: HklGrid, s2_max: Tensor) -> Tens
     s2_max
         Largest s² = 1/4d² wanted of each crystal in Å⁻², (B,). What lies beyond it is 0 or |F|, as it
         comes.
+    table
+        Scattering factors by atomic number in the form of :func:`it92_table`, (99, 9); None is that one.
     """
     parts, order = [], []
-    for members, axis, f in sums_in_box(batch, box, s2_max, amplitudes=True):
+    for members, axis, f in sums_in_box(batch, box, s2_max, table, amplitudes=True):
         axes = [*_row_axes(axis), axis]
         parts.append(f.permute(0, *(1 + axes.index(n) for n in range(3))))
         order += members
@@ -117,7 +121,12 @@ def amplitudes_in_box(batch: CrystalBatch, box: HklGrid, s2_max: Tensor) -> Tens
 
 
 def sums_in_box(
-    batch: CrystalBatch, box: HklGrid, s2_max: Tensor, *, amplitudes: bool = False
+    batch: CrystalBatch,
+    box: HklGrid,
+    s2_max: Tensor,
+    table: NDArray[np.float64] | None = None,
+    *,
+    amplitudes: bool = False,
 ) -> Iterator[tuple[list[int], int, Tensor]]:
     """F, or |F|, of the crystals of one space group after the other; see :func:`amplitudes_in_box`.
 
@@ -131,6 +140,7 @@ def sums_in_box(
         F by the two indices of the row and that of the column, (b, ·, ·, ·).
     """
     real = batch.frac.dtype
+    gaussians = _five_gaussians(it92_table() if table is None else table).to(batch.device, real)
     dtype = real if amplitudes else torch.promote_types(real, torch.complex32)
     kinds: dict[tuple[str, int], list[int]] = {}
     for n, (name, axis) in enumerate(zip(batch.space_groups, batch.column_axes, strict=True)):
@@ -146,14 +156,14 @@ def sums_in_box(
         # One row more than there is takes what pads the packed rows.
         out = torch.zeros(len(members), rows + 1, columns, dtype=dtype, device=batch.device)
         place = torch.arange(len(members), device=batch.device)[:, None] * (rows + 1)
-        for some, row, f in _blocks(alike, box, limit, axis):
+        for some, row, f in _blocks(alike, box, limit, axis, gaussians):
             flat = (row + place[some]).flatten()
             out.view(-1, columns)[flat, : f.shape[2]] = (f.abs() if amplitudes else f.to(dtype)).flatten(0, 1)
         yield members, axis, out[:, :rows].unflatten(1, (box.shape[i], box.shape[j]))
 
 
 def _blocks(
-    batch: CrystalBatch, box: HklGrid, s2_max: Tensor, axis: int
+    batch: CrystalBatch, box: HklGrid, s2_max: Tensor, axis: int, gaussians: Tensor
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """F of the rows that crystals of one space group need.
 
@@ -186,7 +196,7 @@ def _blocks(
 
     plan = _plan(batch.space_groups[0], axis)
     column = np.arange(box.lower[axis], max(box.lower[axis], min(box.upper[axis], max(sizes[1]))) + 1)
-    sums = _Sums.of(batch, plan, axis, column)
+    sums = _Sums.of(batch, plan, axis, column, gaussians)
     budget = ELEMENTS_CPU if device.type == "cpu" else ELEMENTS_DEVICE
     for some, tile in _tiles(batch, sizes[0], len(plan.rotations) * _GAUSSIANS, budget):
         here = used[some, tile]
@@ -259,7 +269,9 @@ class _Sums:
     period: int
 
     @classmethod
-    def of(cls, batch: CrystalBatch, plan: _Plan, axis: int, column: NDArray[np.integer]) -> _Sums:
+    def of(
+        cls, batch: CrystalBatch, plan: _Plan, axis: int, column: NDArray[np.integer], gaussians: Tensor
+    ) -> _Sums:
         n = max(size[0] for size in batch.sizes)
         dtype, device = batch.frac.dtype, batch.device
         rotations, translations = (
@@ -269,7 +281,7 @@ class _Sums:
         # Small coordinates keep h·x small, and with it the rounding of its fractional part.
         x = x - x.detach().round()
         numbers = batch.elements.gather(1, batch.species[:, :n])
-        table = _table(dtype, device)[numbers].transpose(1, 2)  # (B, 10, n)
+        table = gaussians[numbers].transpose(1, 2)  # (B, 10, n)
         images = (1, 1, len(rotations))
         exponent = (table[:, _GAUSSIANS:] + 8 * math.pi**2 * batch.u_iso[:, None, :n]).repeat(images)
         weight = (table[:, :_GAUSSIANS] * batch.weight[:, None, :n]).repeat(images)
@@ -330,9 +342,7 @@ def _class(plan: _Plan, c: Tensor, sides: list[Tensor], residue: int, first: int
     return _Class(columns, matrices, terms)
 
 
-@cache
-def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """a and b of the five Gaussians of each element, the constant being one of no width, (99, 10)."""
-    t = it92_table()
-    five = np.concatenate([t[:, :4], t[:, 8:], t[:, 4:8], np.zeros((len(t), 1))], 1)
-    return torch.from_numpy(five).to(device, dtype)
+def _five_gaussians(table: NDArray[np.float64]) -> Tensor:
+    """a and b of five Gaussians of each element, the constant being one of no width, (99, 10)."""
+    zero = np.zeros((len(table), 1))
+    return torch.from_numpy(np.concatenate([table[:, :4], table[:, 8:], table[:, 4:8], zero], 1))

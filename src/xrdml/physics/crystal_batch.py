@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -52,6 +53,8 @@ class CrystalBatch:
     column_axes
         For each crystal an axis (0, 1 or 2) that is perpendicular to the other two in reciprocal
         space, or None where there is none; on the host.
+    checksum
+        Of all coordinates: the same crystals in the same order have the same, anywhere.
     """
 
     cell: Tensor
@@ -71,6 +74,7 @@ class CrystalBatch:
     is_centrosymmetric: Tensor
     sizes: list[tuple[int, int, int]]
     column_axes: list[int | None]
+    checksum: int
 
     def __len__(self) -> int:
         return len(self.space_groups)
@@ -172,6 +176,7 @@ def collate(structures: Sequence[Structure], dtype: torch.dtype = torch.float32)
         is_centrosymmetric=torch.tensor([c.inversion is not None for c in cosets]),
         sizes=sizes,
         column_axes=[_column_axis(g) for g in metrics],
+        checksum=zlib.crc32(b"".join(np.ascontiguousarray(s.frac).tobytes() for s in structures)),
     )
 
 

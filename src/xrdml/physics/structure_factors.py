@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from xrdml.crystal.grid import HklGrid
@@ -34,7 +34,12 @@ DENSE = 2
 CRYSTALS = 512
 
 
-def structure_factors(batch: CrystalBatch, hkl: Tensor, mask: Tensor | None = None) -> Tensor:
+def structure_factors(
+    batch: CrystalBatch,
+    hkl: Tensor,
+    mask: Tensor | None = None,
+    table: NDArray[np.float64] | None = None,
+) -> Tensor:
     """F in electrons per cell, complex (B, M), differentiable in coordinates, U and weights.
 
     Parameters
@@ -46,6 +51,8 @@ def structure_factors(batch: CrystalBatch, hkl: Tensor, mask: Tensor | None = No
     mask
         Which of them to compute, (B, M) bool; the others are zero. Columns past a crystal's last
         True cost nothing, so pack the wanted ones to the front.
+    table
+        Scattering factors by atomic number in the form of :func:`it92_table`, (99, 9); None is that one.
     """
     n = len(batch)
     h = hkl.to(batch.device)
@@ -57,16 +64,20 @@ def structure_factors(batch: CrystalBatch, hkl: Tensor, mask: Tensor | None = No
         reach = (mask * torch.arange(1, m + 1, device=mask.device)).amax(1).tolist() if m else [0] * n
     boxes = _boxes(batch, h, reach)
     if mask is None and len(boxes) == n <= CRYSTALS:
-        return _from_box(batch, h, list(boxes.values()))
+        return _from_box(batch, h, list(boxes.values()), table)
     out = torch.zeros(n, m, dtype=torch.promote_types(batch.frac.dtype, torch.complex32), device=batch.device)
     dense, rest = [k for k in range(n) if k in boxes], [k for k in range(n) if k not in boxes]
     for first in range(0, len(dense), CRYSTALS):
         some = dense[first : first + CRYSTALS]
         part, listed = (batch, h) if len(some) == n else (batch.select(some), h[some])
-        out[some] = _from_box(part, listed, [boxes[k] for k in some])
+        out[some] = _from_box(part, listed, [boxes[k] for k in some], table)
+    coefficients = torch.from_numpy(it92_table() if table is None else table)
+    coefficients = coefficients.to(batch.device, batch.frac.dtype)
     few, h = (batch.select(rest), h[rest]) if dense else (batch, h)
     for crystals, columns in _tiles(few, [reach[k] for k in rest]):
-        out[rest[crystals], columns] = _block(few, crystals, h[crystals, columns].to(batch.frac.dtype))
+        out[rest[crystals], columns] = _block(
+            few, crystals, h[crystals, columns].to(batch.frac.dtype), coefficients
+        )
     return out if mask is None else out * mask
 
 
@@ -90,7 +101,9 @@ def _boxes(batch: CrystalBatch, h: Tensor, reach: list[int]) -> dict[int, HklGri
     return found
 
 
-def _from_box(batch: CrystalBatch, h: Tensor, boxes: list[HklGrid]) -> Tensor:
+def _from_box(
+    batch: CrystalBatch, h: Tensor, boxes: list[HklGrid], table: NDArray[np.float64] | None
+) -> Tensor:
     """F at h (b, M, 3) by way of the box that holds all; 0 outside of it, where h does not count."""
     lower, upper = np.min([box.lower for box in boxes], 0), np.max([box.upper for box in boxes], 0)
     box = HklGrid(tuple(lower.tolist()), tuple(upper.tolist()))
@@ -100,7 +113,7 @@ def _from_box(batch: CrystalBatch, h: Tensor, boxes: list[HklGrid]) -> Tensor:
     inside = ((at >= 0) & (at < torch.tensor(box.shape, device=h.device))).all(-1)
     s2 = s_squared(batch.reciprocal_metric, listed[0] if shared else listed) * inside
     out = torch.zeros(h.shape[:2], dtype=torch.promote_types(s2.dtype, torch.complex32), device=h.device)
-    for members, axis, f in sums_in_box(batch, box, s2.amax(1)):
+    for members, axis, f in sums_in_box(batch, box, s2.amax(1), table):
         i, j = (n for n in range(3) if n != axis)
         flat = ((at[..., i] * box.shape[j] + at[..., j]) * box.shape[axis] + at[..., axis]).long() * inside
         found = f.flatten(1)
@@ -136,7 +149,7 @@ def _tiles(batch: CrystalBatch, reach: list[int]) -> Iterator[tuple[slice, slice
         start = stop
 
 
-def _block(batch: CrystalBatch, rows: slice, h: Tensor) -> Tensor:
+def _block(batch: CrystalBatch, rows: slice, h: Tensor, coefficients: Tensor) -> Tensor:
     """F of a block of crystals at h (b, m, 3) → (b, m)."""
     sizes = np.array(batch.sizes[rows])
     n_atoms, n_elements, n_ops = sizes.max(0).tolist()
@@ -152,8 +165,9 @@ def _block(batch: CrystalBatch, rows: slice, h: Tensor) -> Tensor:
         cos, sin = cos * used, sin * used
 
     s2 = s_squared(batch.reciprocal_metric[rows], h)
-    f = _form_factors(batch.elements[rows, :n_elements], s2)  # (b, m, e)
-    f = f.gather(2, batch.species[rows, None, :n_atoms].expand(-1, h.shape[1], -1))
+    f = _form_factors(coefficients[batch.elements[rows, :n_elements]], s2)  # (b, m, e)
+    belongs = batch.species[rows, None, :n_atoms] == torch.arange(n_elements, device=h.device)[:, None]
+    f = f @ belongs.to(f.dtype)  # faster than to pick each
     damping = torch.exp(s2[..., None] * (-8 * math.pi**2 * batch.u_iso[rows, None, :n_atoms]))
     f = f * damping * batch.weight[rows, None, :n_atoms]
     half = torch.complex((cos.sum(1) * f).sum(-1), (sin.sum(1) * f).sum(-1))
@@ -169,13 +183,8 @@ def _block(batch: CrystalBatch, rows: slice, h: Tensor) -> Tensor:
     return total * (vectors.cos() * used).sum(-1)
 
 
-def _form_factors(numbers: Tensor, s2: Tensor) -> Tensor:
-    """f in electrons: atomic numbers (b, e), s² (b, m) in Å⁻² → (b, m, e)."""
-    table = _table(s2.dtype, s2.device)[numbers][:, None]  # (b, 1, e, 9)
+def _form_factors(coefficients: Tensor, s2: Tensor) -> Tensor:
+    """f in electrons: coefficients a, b, c (b, e, 9), s² (b, m) in Å⁻² → (b, m, e)."""
+    table = coefficients[:, None]
     a, b, c = table[..., :4], table[..., 4:8], table[..., 8]
     return (a * torch.exp(-b * s2[..., None, None])).sum(-1) + c
-
-
-@cache
-def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.from_numpy(it92_table()).to(device, dtype)

@@ -130,7 +130,7 @@ def test_measured_equals_simulated_on_calculated_amplitudes():
     for key, value in expected.items():
         if key == keys.F_SCALE:
             torch.testing.assert_close(got[key], value * 7, rtol=1e-5, atol=0)
-        elif key == keys.SPACE_GROUP:
+        elif key in (keys.SPACE_GROUP, keys.GRID):
             assert got[key] == value
         else:
             torch.testing.assert_close(got[key], value, rtol=1e-5, atol=1e-5)
