@@ -23,17 +23,22 @@ class Evidence:
         Correlation of the map with its symmetry mates: the iteration runs in P1 and knows of none.
     has_symmetry
         There are operations to agree with, beside lattice centring.
-    r1
-        R1 of the refined atoms.
+    r1, r1_free
+        R1 of the refined atoms over the reflections they were refined with, and over those which
+        were left out of everything.
     n_reflections, n_atoms
         Measured reflections that r1 is over, and atoms of four parameters each.
+    d_limit
+        Resolution of the data, Å.
     """
 
     agreement: float
     has_symmetry: bool
     r1: float
+    r1_free: float
     n_reflections: int
     n_atoms: int
+    d_limit: float
 
 
 def corrected_r1(r1: float, n_reflections: int, n_atoms: int) -> float:
