@@ -30,7 +30,8 @@ def rows(reflections) -> dict[tuple[int, ...], tuple[float, float]]:
 def sample(root, tmp_path_factory):
     """The shipped sucrose sample, filled by the default model."""
     out = tmp_path_factory.mktemp("sucrose")
-    argv = ["infer", str(root / "data_samples/sucrose_1p5.hkl"), "--out", str(out), "--starts", "4"]
+    argv = ["infer", str(root / "data_samples/sucrose_1p5.hkl"), "--out", str(out)]
+    argv += ["--starts", "4", "--iterations", "50"]
     assert main(argv) == 0
     return out
 
@@ -73,7 +74,7 @@ def test_predictions_resemble_the_truth(root, sample):
 def test_measured_crystals(shared_data, tmp_path, name, model, capsys):
     folder = shared_data / "measured" / name
     argv = ["infer", str(folder / "data.hkl"), "--cif", str(folder / "structure.cif"), "--cut", "1.5"]
-    argv += ["--starts", "4"]
+    argv += ["--starts", "4", "--iterations", "50"]  # files are looked at here, not solutions
     assert main([*argv, "--model", model, "--out", str(tmp_path), "--no-figures"]) == 0
     assert len([line for line in capsys.readouterr().out.splitlines() if not line.startswith("warning")]) == 5
 
