@@ -17,6 +17,7 @@ COMMANDS = {
     "powder": "simulate powder patterns of a CIF or a dataset",
     "simulate": "make random crystals into an HDF5 file",
     "import-cif": "make published crystals (CIFs) into an HDF5 file, with families",
+    "inspect": "show what the crystals of a file look like, beside published ones",
     "train": "train a network (Hydra overrides follow, e.g. model=unet)",
     "test": "measure a network or a baseline on any data (Hydra overrides follow)",
 }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xrdml.crystal.cell import inverse_d_squared, volume
 from xrdml.crystal.cif import DEFAULT_U_ISO
-from xrdml.crystal.periodic import CellAtoms
+from xrdml.crystal.periodic import CellAtoms, Pairs
 from xrdml.crystal.scattering import form_factor
 from xrdml.crystal.statistics import normalised, shell_edges
 from xrdml.crystal.structure import Structure
@@ -95,11 +95,11 @@ def ordered_atoms(structure: Structure) -> CellAtoms:
 
 def distance_features(atoms: CellAtoms) -> dict[str, float]:
     """Nearest neighbours, bonds, 1–3 distances and contacts, from :func:`ordered_atoms`."""
-    nearest = _nearest(len(atoms), atoms.pairs.first, atoms.pairs.distance)
+    nearest = nearest_distances(atoms.pairs, len(atoms))
     bonds, contacts = atoms.bonds, atoms.contacts
     bond, one_three = bonds.distance, one_three_distances(atoms)
     radius = np.array([gemmi.Element(int(z)).vdw_r for z in atoms.numbers])
-    to_others = _nearest(len(atoms), contacts.first, contacts.distance)
+    to_others = nearest_distances(contacts, len(atoms))
     over_vdw = contacts.distance / (radius[contacts.first] + radius[contacts.second])
     return {
         "nearest_mean": _of(np.mean, nearest),
@@ -118,6 +118,13 @@ def distance_features(atoms: CellAtoms) -> dict[str, float]:
     }
 
 
+def nearest_distances(pairs: Pairs, n: int) -> Array:
+    """The shortest distance in Å of each of n atoms that has one among `pairs`, (≤ n,)."""
+    shortest = np.full(n, np.inf)
+    np.minimum.at(shortest, pairs.first, pairs.distance)
+    return shortest[np.isfinite(shortest)]
+
+
 def one_three_distances(atoms: CellAtoms) -> Array:
     """Distances in Å between the ends of all pairs of bonds that meet in an atom, each once, (k,)."""
     bonds = atoms.bonds
@@ -133,14 +140,18 @@ def one_three_distances(atoms: CellAtoms) -> Array:
 
 def displacement_features(structure: Structure) -> dict[str, float]:
     """U of the non-H atoms; NaN where a reader has assumed one value for all."""
-    u = structure.u_iso[(structure.numbers > 1) & (structure.u_iso > 0)]
-    if np.allclose(u, DEFAULT_U_ISO, rtol=1e-6):
-        u = u[:0]
+    u = known_u(structure)
     return {
         "u_median": _of(np.median, u),
         "u_spread": _of(np.std, np.log(u)),
         "u_max_over_median": _of(np.max, u) / _of(np.median, u),
     }
+
+
+def known_u(structure: Structure) -> Array:
+    """U of the non-H atoms in Å²; none where a reader has assumed one value for all."""
+    u = structure.u_iso[(structure.numbers > 1) & (structure.u_iso > 0)]
+    return u[:0] if np.allclose(u, DEFAULT_U_ISO, rtol=1e-6) else u
 
 
 @dataclass(frozen=True)
@@ -217,13 +228,6 @@ def radial_curve(given: Amplitudes, edges: Array) -> Array:
     count = np.bincount(shell[inside], minlength=n)
     with np.errstate(invalid="ignore"):
         return np.sqrt(np.bincount(shell[inside], power, minlength=n) / count) / given.electrons
-
-
-def _nearest(n: int, first: NDArray[np.intp], distance: Array) -> Array:
-    """The shortest distance of each atom that has one."""
-    shortest = np.full(n, np.inf)
-    np.minimum.at(shortest, first, distance)
-    return shortest[np.isfinite(shortest)]
 
 
 def _of(statistic, values: Array) -> float:
