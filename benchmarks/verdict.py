@@ -1,10 +1,10 @@
 """What is known of right and of wrong solutions: the evidence that the verdict "solved" rests on.
 
-Every candidate that the search would build atoms of is built, right or wrong, on simulated molecular crystals that
-were used for nothing else (make them with `xrdml simulate --recipe molecular` from a library and seed of their own).
-Each crystal is cut at each limit, with noise on |F|. Lines go to results/verdict.jsonl; what is there is not done
-again.
-The table counts, for the verdict as it stands, right and wrong ones by resolution and size.
+Every candidate that the search would build atoms of is built, right or wrong, on simulated molecular
+crystals that were used for nothing else (make them with `xrdml simulate --recipe molecular` from a
+library and seed of their own). Each crystal is cut at each limit, with noise on |F|. Lines go to
+results/verdict.jsonl; what is there is not done again. The table counts, for the verdict as it
+stands, right and wrong ones by resolution and size.
 """
 
 from __future__ import annotations
