@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -92,6 +93,53 @@ def test_a_resumed_run_equals_an_unbroken_one(words, tmp_path, stop, monkeypatch
     assert same(weights(resumed), weights(whole))
 
 
+def test_a_resumed_transformer_equals_an_unbroken_one(words, tmp_path, monkeypatch):
+    """Dropout and a cosine go on where they stopped, in the middle of an epoch."""
+    words = [*words, "experiment=pretrain_xrd_transformer", "model.width=8", "model.tokens=sphere"]
+    words += ["model.blocks=1", "trainer.max_epochs=2", "model.cell=true", "loss.ssim=0.1"]
+    whole = fit(load_config([*words, f"run.dir={tmp_path / 'whole'}"]))
+
+    import xrdml.training.fit as module
+
+    original = module.progress
+    monkeypatch.setattr(module, "progress", lambda: StopAt(7))
+    with pytest.raises(KeyboardInterrupt):
+        fit(load_config(words))
+    monkeypatch.setattr(module, "progress", original)
+    assert same(weights(fit(load_config([*words, "ckpt=last"]))), weights(whole))
+
+
+def curves(run):
+    """What metrics.csv says of each step and epoch: {name: values}."""
+    with (run / "logs" / "start_1" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    names = [f"{stage}/{name}" for stage in ("train", "val") for name in ("loss", "R_ext", "R_all")]
+    return {name: [float(row[name]) for row in rows if row.get(name)] for name in names}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [["model=unet"], ["model=xrd_transformer", "model.dropout=0.0"]])
+def test_two_processes_learn_as_one(words, tmp_path, model):
+    """DDP over gloo: the same curves as one process with the same global batch.
+
+    Slow: every process starts torch anew. Sums in another order differ in the last digits of float32.
+    """
+    words = [*words, *model, "model.width=4", "logger=files", "logger.every_n_steps=1"]
+    one = tmp_path / "one"
+    fit(load_config([*words, f"run.dir={one}", "data.batch_size=4"]))
+    two = tmp_path / "two"
+    shared = [f"run.dir={two}", "data.batch_size=2", "trainer.strategy=ddp", "trainer.devices=2"]
+    command = [sys.executable, "-m", "xrdml.cli.main", "train", *words, *shared]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("LOCAL_", "MASTER_", "NODE_"))}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    expected, got = curves(one), curves(two)
+    assert len(expected["train/loss"]) == 18
+    assert len(expected["val/loss"]) == 3
+    for name, values in expected.items():
+        assert got[name] == pytest.approx(values, rel=2e-3), name
+
+
 def test_killed_without_warning(words, tmp_path):
     """SIGKILL between two checkpoints: goes on from the last one."""
     folder = tmp_path / "run"
@@ -132,6 +180,8 @@ def test_a_checkpoint_loads_by_itself(words):
         "name": "unet",
         "width": 4,
         "channels": ["f", "measured", "predict", "s"],
+        "cell": False,
+        "quantity": "f",
     }
 
 
@@ -170,7 +220,10 @@ def test_other_optimisers(words, schedule):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["loss.name=huber"], "choose from mse, l1"),
+        (["loss.name=huber"], "choose from mse, l1, intensity"),
+        (["loss.ssim=-1"], "loss.ssim=-1"),
+        (["model.quantity=i"], "choose from f, e"),
+        (["init=nowhere"], "unknown model 'nowhere'"),
         (["optimizer.name=sgd"], "choose from adam, adamw"),
         (["optimizer.schedule=linear"], "choose from plateau, cosine, constant"),
         (["model.channels=[f,phase]"], "choose from f, measured"),
@@ -190,6 +243,37 @@ def test_other_optimisers(words, schedule):
 )
 def test_bad_options_end_before_training(words, extra, message):
     assert message in complaint(fit, load_config([*words, *extra]))
+
+
+def test_fine_tuning_begins_where_pre_training_ended(words, tmp_path):
+    first = tmp_path / "first"
+    fit(load_config([*words, f"export={first}", "trainer.max_steps=5"]))
+    again = [*words, f"init={first}", f"run.dir={tmp_path / 'second'}", f"export={tmp_path / 'tuned'}"]
+    fit(load_config([*again, "optimizer.lr=0.0", "optimizer.weight_decay=0.0", "trainer.max_steps=1"]))
+    (before, _), (after, config) = (load_network(tmp_path / name) for name in ("first", "tuned"))
+    assert same(*(dict(n.named_parameters()) for n in (before, after)))
+    assert config["training"]["init"] == str(first)
+    other = [*again, f"run.dir={tmp_path / 'third'}", "model.width=8"]
+    assert "was trained with model.width=4; give the same options" in complaint(fit, load_config(other))
+
+
+def test_only_the_chosen_laue_class_is_trained_on(tmp_path, words):
+    path = tmp_path / "mixed.h5"
+    groups = ["P 1 21 1", "P 21 21 21"] * 10
+    cell = (*SMALL_CELL[:3], 90.0, 90.0, 90.0)
+    structures = [random_structure(g, cell, n=5, seed=i) for i, g in enumerate(groups)]
+    write_store(path, structures, {"recipe": "random", "seed": 0})
+    data = CrystalDataModule(load_config([*words, f"data.path={path}"]).data, seed=1)
+    data.setup()
+    assert set(data.space_groups()) == {"P 1 21 1", "P 21 21 21"}
+    wanted = [*words, f"data.path={path}", "data.laue_group=P 1 2/m 1"]
+    data = CrystalDataModule(load_config(wanted).data, seed=1)
+    data.setup()
+    assert set(data.space_groups()) == {"P 1 21 1"}
+    sphere = ["model=fft_unet", "model.form=full_sphere", "model.width=4"]
+    assert "P 21 21 21 belongs to P m m m" in complaint(
+        fit, load_config([*words, f"data.path={path}", *sphere, f"run.dir={tmp_path / 'r'}"])
+    )
 
 
 def test_runs_are_not_overwritten_or_confused(words, tmp_path):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xrdml.models._norm import BatchNorm
+
+Padding = Literal["zeros", "circular"]
 
 
 class UNetLevels(nn.Module):
@@ -22,7 +26,7 @@ class UNetLevels(nn.Module):
         Of the convolutions: ``zeros``, or ``circular`` for what is periodic.
     """
 
-    def __init__(self, in_channels: int, width: int, padding_mode: str = "zeros"):
+    def __init__(self, in_channels: int, width: int, padding_mode: Padding = "zeros"):
         super().__init__()
         if width < 1:
             raise ValueError("width must be at least 1")
@@ -64,7 +68,7 @@ def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def _block(c_in: int, c_out: int, padding_mode: str) -> nn.Sequential:
+def _block(c_in: int, c_out: int, padding_mode: Padding) -> nn.Sequential:
     # A bias before batch normalisation would have no effect.
     return nn.Sequential(
         nn.Conv3d(c_in, c_out, 3, padding=1, bias=False, padding_mode=padding_mode),

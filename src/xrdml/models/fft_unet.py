@@ -46,7 +46,7 @@ class FFTUNet(UNetLevels):
         widths = {"down1": 1, "down2": 2, "bottom": 4, "up2": 2, "up1": 1}
         unit = _OctantUnit if form == "thesis" else _SphereUnit
         self.fourier = nn.ModuleDict(
-            {name: nn.ModuleList(unit(n * width) for _ in range(2)) for name, n in widths.items()}
+            {f"{name}_{i}": unit(n * width) for name, n in widths.items() for i in (1, 2)}
         )
         self._lower = (0, 0, 0)
 
@@ -66,7 +66,7 @@ class FFTUNet(UNetLevels):
         return F.max_pool3d(x, 3, stride=2, padding=1)  # centred on the even indices
 
     def after(self, block: str, level: int, x: Tensor) -> Tensor:
-        units = self.fourier[block]
+        units = [self.fourier[f"{block}_{i}"] for i in (1, 2)]
         if self.form == "thesis":
             for unit in units:
                 x = unit(x)

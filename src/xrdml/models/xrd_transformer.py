@@ -144,6 +144,8 @@ class _OneHot(nn.Module):
 
 
 class _Mlp(nn.Module):
+    reach: Tensor
+
     def __init__(self, width: int, box: HklGrid):
         super().__init__()
         self.register_buffer(

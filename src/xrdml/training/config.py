@@ -102,8 +102,12 @@ def _check_words(words: Sequence[str], groups: Sequence[str]) -> None:
         key, equals, value = word.partition("=")
         if not equals:
             raise UserError(f"'{word}' is no override; write key=value, e.g. model=unet or data.path=FILE")
-        if key in groups and value not in (known := choices(key)):
-            raise UserError(f"unknown choice {key}={value}; choose from {', '.join(known)}")
+        if key not in groups:
+            continue
+        known = choices(key)
+        chosen = value[1:-1].split(",") if re.fullmatch(r"\[.*\]", value) else [value]
+        if wrong := [choice.strip() for choice in chosen if choice.strip() not in known]:
+            raise UserError(f"unknown choice {key}={wrong[0]}; choose from {', '.join(known)}")
 
 
 def _check_keys(words: Sequence[str], options: set[str], command: str) -> None:

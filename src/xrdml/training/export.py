@@ -52,7 +52,7 @@ def export_weights(
         },
         "metrics": metrics,
         "error_model": error_model,
-        "training": {key: config[key] for key in ("seed", "loss", "optimizer", "trainer")}
+        "training": {key: config[key] for key in ("seed", "init", "loss", "optimizer", "trainer")}
         | {"steps": torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]},
         "parameters": sum(p.numel() for p in module.network.parameters()),
         "versions": versions(),

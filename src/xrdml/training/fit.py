@@ -63,7 +63,7 @@ def fit(config: DictConfig) -> Path:
         config,
         Task(
             make=lambda c: (
-                FillModule(c["model"], c["loss"], c["optimizer"]),
+                FillModule(c["model"], c["loss"], c["optimizer"], c["init"]),
                 CrystalDataModule(c["data"], c["seed"]),
             ),
             monitor="val/R_ext",
@@ -96,6 +96,8 @@ def execute(config: DictConfig, task: Task) -> Path:
     data.setup()
     if checkpoint:
         _check_resumable(checkpoint, plain["model"])
+    if plain["trainer"]["compile"]:
+        module.network.compile()  # type: ignore[union-attr]
     _make_folder(folder)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     trainer = _make_trainer(plain, folder, best_checkpoint(folder, task.monitor), **task.trainer_options)
@@ -196,7 +198,9 @@ def _make_trainer(config: dict[str, Any], folder: Path, best: Callback, **option
         A device that is not there, or a name that Lightning does not know.
     """
     t, files = dict(config["trainer"]), config["logger"]
-    minutes, _ = t.pop("save_minutes"), t.pop("threads")
+    minutes = t.pop("save_minutes")
+    for ours in ("threads", "compile"):
+        t.pop(ours)
     # Each start logs into a folder of its own: the CSV logger empties one that exists.
     start = f"start_{len(list(folder.glob('logs/start_*'))) + 1}"
     loggers: list[Logger] = []

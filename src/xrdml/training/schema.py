@@ -17,6 +17,7 @@ class Run:
 class Loss:
     name: str = MISSING
     region: str = MISSING
+    ssim: float = MISSING
 
 
 @dataclass
@@ -29,6 +30,17 @@ class Optimizer:
 
 
 @dataclass
+class MeasurementEffects:
+    noise: float = MISSING
+    beam_stop: float = MISSING
+    wedge: float = MISSING
+    scale: float = MISSING
+    extinction: float = MISSING
+    anomalous: bool = MISSING
+    wavelength: float = MISSING
+
+
+@dataclass
 class Data:
     path: str = MISSING
     val_path: str | None = None
@@ -38,8 +50,12 @@ class Data:
     d_min_low: float = MISSING
     d_min_high: float = MISSING
     grid: str = MISSING
+    laue_group: str | None = None
     batch_size: int = MISSING
     workers: int = MISSING
+    library: str | None = None
+    library_workers: int = MISSING
+    measurement: MeasurementEffects = field(default_factory=MeasurementEffects)
 
 
 @dataclass
@@ -55,6 +71,7 @@ class Trainer:
     check_val_every_n_epoch: int = MISSING
     save_minutes: float = MISSING
     threads: int | None = None
+    compile: bool = MISSING
 
 
 @dataclass
@@ -74,6 +91,7 @@ class TrainConfig:
 
     seed: int = MISSING
     ckpt: str | None = None
+    init: str | None = None
     export: str | None = None
     run: Run = field(default_factory=Run)
     model: dict[str, Any] = MISSING

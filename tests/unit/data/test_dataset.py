@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,11 +18,14 @@ from xrdml.data import keys
 from xrdml.data.datamodule import CrystalDataModule
 from xrdml.data.dataset import fitting, split
 from xrdml.data.sampler import ResumableShuffle
+from xrdml.errors import UserError
 
 LONG = (7.7, 8.7, 30.0, 90.0, 103.0, 90.0)
 CONFIG = {
+    "laue_group": None,
     **{"val_path": None, "test_path": None, "val_fraction": 0.2, "test_fraction": 0.2},
     **{"d_min_low": 1.5, "d_min_high": 0.8, "grid": "-13:12,0:17,0:22", "batch_size": 4, "workers": 0},
+    **{"laue_group": None, "library": None, "library_workers": 1, "measurement": {}},
 }
 
 
@@ -74,7 +78,7 @@ def test_what_does_not_fit():
 @pytest.mark.parametrize(("size", "batch_size", "world"), [(10, 3, 1), (10, 3, 2), (7, 2, 4), (8, 4, 2)])
 def test_order_goes_on_where_it_stopped(size, batch_size, world):
     def epochs(start: int, rank: int) -> list[list[int]]:
-        sampler = ResumableShuffle(size, batch_size, seed=3, start=start, rank=rank, world=world)
+        sampler = ResumableShuffle(size, batch_size, seed=3, seen=lambda: start, rank=rank, world=world)
         batches = -(-len(sampler) // batch_size)
         orders = []
         for epoch in range(start // batches, 3):
@@ -122,3 +126,29 @@ def test_too_few_crystals(tmp_path):
     write_store(tmp_path / "a.h5", [random_structure(n=5)], {})
     data = CrystalDataModule({**CONFIG, "path": str(tmp_path / "a.h5")}, seed=1)
     assert "no crystal is left for train" in complaint(data.setup)
+
+
+def test_effects_of_measurement_reach_the_tensors_and_repeat(tmp_path):
+    write_store(tmp_path / "a.h5", [random_structure(n=5, seed=i) for i in range(30)], {})
+    config = {**CONFIG, "path": str(tmp_path / "a.h5")}
+    effects = {"noise": 1.0, "wedge": 60.0, "scale": 0.2, "extinction": 0.05, "anomalous": True}
+
+    def batches(seed: int, measurement: dict) -> list[dict]:
+        data = CrystalDataModule({**config, "measurement": measurement}, seed)
+        data.setup()
+        return [data.tensors(crystals) for crystals in data.val_dataloader()]
+
+    clean, one, same, other = (batches(s, m) for s, m in ((1, {}), (1, effects), (1, effects), (2, effects)))
+    for a, b, c, d in zip(clean, one, same, other, strict=True):
+        for key, value in b.items():
+            assert torch.equal(value, c[key]) if isinstance(value, torch.Tensor) else value == c[key]
+        assert not torch.equal(b[keys.F_INPUT], d[keys.F_INPUT])
+        # What the wedge took is to be predicted; the truth is that of the atoms, on another scale.
+        assert (b[keys.MEASURED] & ~a[keys.MEASURED]).sum() == 0
+        assert b[keys.MEASURED].sum() < a[keys.MEASURED].sum()
+        assert torch.equal(b[keys.MEASURED] | b[keys.PREDICT], a[keys.KNOWN])
+        assert (b[keys.F_INPUT][~b[keys.MEASURED]] == 0).all()
+        truth = (batch[keys.F_TARGET] * batch[keys.F_SCALE][:, None, None, None] for batch in (a, b))
+        torch.testing.assert_close(*truth, rtol=1e-4, atol=1e-4)
+    with pytest.raises(UserError, match=r"data\.measurement\.noise=-1"):
+        CrystalDataModule({**config, "measurement": {"noise": -1.0}}, 1)

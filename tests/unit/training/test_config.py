@@ -31,6 +31,10 @@ def test_every_choice_composes(group):
 def test_experiments_hold_differences():
     assert load_config(["experiment=thesis"]).model.channels == ["f"]
     assert load_config(["experiment=quick", "model.width=4"]).model.width == 4
+    both = load_config(["experiment=[pretrain_xrd_transformer,normalised_e]", "model.width=8"])
+    assert (both.model.name, both.model.quantity, both.model.width) == ("xrd_transformer", "e", 8)
+    assert both.optimizer.schedule == "cosine"
+    assert load_config(["experiment=finetune_unet"]).data.laue_group == "P 1 2/m 1"
     assert load_config(["trainer=ddp"]).trainer.save_minutes == load_config([]).trainer.save_minutes
 
 
@@ -59,6 +63,7 @@ def test_values_need_no_quotes(word, value, root):
         ("+model.depth=3", "unknown option '+model.depth'"),
         ("~loss", "'~loss' is no override"),
         ("model=resnet", "unknown choice model=resnet; choose from"),
+        ("experiment=[quick,slow]", "unknown choice experiment=slow"),
         ("trainer=tpu", "choose from cpu, ddp, gpu"),
         ("trainer.max_epochs=many", "trainer.max_epochs: Value 'many'"),
         ("data.batch_size=2.5", "data.batch_size: Value '2.5'"),
