@@ -47,14 +47,19 @@ def distances(a: np.ndarray, b: np.ndarray, structure: Structure) -> np.ndarray:
     return np.sort(np.sqrt(np.einsum("abi,ij,abj->ab", delta, metric(structure.cell), delta)), 1)
 
 
-def direct_sum(structure: Structure, hkl: np.ndarray) -> np.ndarray:
+def tabulated(z: int, s2: float) -> float:
+    """f of International Tables C by gemmi."""
+    return gemmi.Element(z).it92.calculate_sf(s2)
+
+
+def direct_sum(structure: Structure, hkl: np.ndarray, form_factor=tabulated) -> np.ndarray:
     """F(hkl), (n,) complex, one atom and one operation at a time, from gemmi's tables alone."""
     unit_cell = gemmi.UnitCell(*structure.cell)
     inverse_d2 = np.array([unit_cell.calculate_1_d2(list(map(int, h))) for h in hkl])
     total = np.zeros(len(hkl), dtype=complex)
     operations = list(gemmi.SpaceGroup(structure.space_group).operations())
     for z, x, u, w in zip(structure.numbers, structure.frac, structure.u_iso, structure.weight, strict=True):
-        f = np.array([gemmi.Element(int(z)).it92.calculate_sf(q / 4) for q in inverse_d2])
+        f = np.array([form_factor(int(z), q / 4) for q in inverse_d2])
         f = f * w * np.exp(-2 * np.pi**2 * u * inverse_d2)
         for op in operations:
             total += f * np.exp(2j * np.pi * (hkl @ np.array(op.apply_to_xyz(x.tolist()))))

@@ -50,11 +50,12 @@ def write_patterns(
             file["two_theta"] = two_theta
             _create(file, "counts", "<u4", len(two_theta))
             _create(file, "parameters", "<f8", len(columns))
-            for block in blocks:
-                for name, rows in zip(("counts", "parameters"), block, strict=True):
-                    n = file[name].shape[0]
-                    file[name].resize(n + len(rows), axis=0)
-                    file[name][n:] = rows
+            n = 0
+            for counts, parameters in blocks:
+                n += len(counts)
+                for name, rows in (("counts", counts), ("parameters", parameters)):
+                    file[name].resize(n, axis=0)
+                    file[name][n - len(counts) :] = rows
                 disk.check()
             file.attrs["format"] = FORMAT
             file.attrs["format_version"] = FORMAT_VERSION
