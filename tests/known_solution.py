@@ -35,6 +35,7 @@ def found(structure: Structure, solved: bool, scale: float = 2.0) -> Solution:
         r_free=0.2,
         agreement=0.9,
         r1=0.05,
+        r1_free=0.06,
         scale=scale,
         starts=4,
         history=[0.5, 0.1],

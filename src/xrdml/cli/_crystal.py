@@ -56,7 +56,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=float("inf"),
         metavar="S",
-        help="begin no further starts after so long (default: no limit)",
+        help="end the search after so long (default: no limit)",
     )
     search.add_argument("--seed", type=int, default=0, metavar="N", help="of the random phases (default 0)")
 

@@ -98,6 +98,7 @@ class PhasingPredictor:
         f = np.abs(calculated(solution.structure, problem.missing, solution.scale))
         details |= {
             "r1": solution.r1,
+            "r1_free": solution.r1_free,
             "atoms": len(solution.structure),
             "amplitudes": "atoms of the solved structure",
         }

@@ -88,6 +88,7 @@ def load_with_reference(request: SolveRequest) -> tuple[Case, Structure | None]:
 def _figures(solution: Solution) -> dict[str, Any]:
     return {
         "r1": solution.r1,
+        "r1_free": solution.r1_free,
         "r_known": solution.r_known,
         "r_free": solution.r_free,
         "agreement": solution.agreement,
