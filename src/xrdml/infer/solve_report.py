@@ -5,7 +5,7 @@ from __future__ import annotations
 from xrdml.infer.crystal_report import CrystalReport
 
 DESCRIPTIONS = {
-    "solved": "the verdict; rests on agreement and R1 (r1_free among them), never on a reference",
+    "solved": "the verdict; rests on agreement and R1 alone, never on a reference",
     "r1_measured": "the same as r1, of SHELXT's atoms",
     "r1": "Σ| |Fo| − k|Fc| | / Σ|Fo| of the atoms over all measured reflections",
     "r1_free": "the same over the reflections left out, before they were used for anything",
