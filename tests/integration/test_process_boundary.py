@@ -60,7 +60,7 @@ def test_every_subcommand_keeps_them_apart(argv, root, tmp_path):
     assert ("torch" in names) == (argv[0] != "simulate")
 
 
-@pytest.mark.parametrize("command", [None, "infer", "solve", "simulate", "train", "test"])
+@pytest.mark.parametrize("command", [None, "infer", "solve", "simulate", "import-cif", "inspect", "train", "test"])
 def test_help_is_quick_and_light(command, tmp_path):
     argv = [*([command] if command else []), "--help"]
     code, names = loaded(argv, tmp_path)
