@@ -17,15 +17,20 @@ from xrdml.crystal.molecule_library import Molecule
 from xrdml.crystal.symmetry import Symmetry, symmetry
 from xrdml.physics.contacts import atom_kinds, atom_volumes
 from xrdml.physics.neighbors import RigidCrystals
+from xrdml.physics.torsions import find_torsions
 
-AXIS_SPREAD = 0.6
+AXIS_SPREAD = 0.95
 """Spread of ln(axis) at the start; compression brings it down to that of published crystals."""
-BETA, TRICLINIC_SPREAD, TRICLINIC = (90.0, 115.0), 10.0, (65.0, 115.0)
+BETA, TRICLINIC_SPREAD, TRICLINIC = (90.0, 120.0), 14.0, (62.0, 118.0)
 VOLUME_FACTOR, VOLUME_SPREAD = 0.985, 0.045
 """Volume / Σ volumes of the atoms: median, and spread of the logarithm, of 197 published crystals."""
 SHAKE_ANGLE, SHAKE_AXES, SHAKE_CENTER = 0.4, 0.1, 0.05
 """Radians, ln(length), fractions of the cell."""
 P_TWO_MOLECULES, P_SOLVENT = 0.10, 0.10
+P_ON_CENTER = 0.9
+"""Of molecules with a centre of inversion in groups with one."""
+SYMMETRIC_WITHIN = 0.05
+"""Å between an atom and the image of another, for a molecule to count as centrosymmetric."""
 
 _FREE = {
     "triclinic": np.triu(np.ones((3, 3))),
@@ -45,12 +50,31 @@ class Molecules(Protocol):
 
 @dataclass(frozen=True)
 class Draft:
-    """One crystal to be packed: its space group, the molecules of its asymmetric unit, and the volume of
-    its cell in Å³."""
+    """One crystal to be packed.
+
+    Attributes
+    ----------
+    group
+        Its space group.
+    bodies
+        The molecules of its asymmetric unit.
+    volume
+        Of its cell, in Å³.
+    on_center
+        Whether the only molecule sits on the centre of inversion at the origin, half of it independent.
+    """
 
     group: Symmetry
     bodies: list[Molecule]
     volume: float
+    on_center: bool = False
+
+    @property
+    def operations(self) -> NDArray[np.intp]:
+        """The operations of the group that make different molecules."""
+        if not self.on_center:
+            return np.arange(self.group.order)
+        return np.flatnonzero(np.linalg.det(self.group.rotations) > 0)
 
 
 def draft(molecules: Molecules, options: MolecularOptions, rng: np.random.Generator) -> Draft:
@@ -59,12 +83,33 @@ def draft(molecules: Molecules, options: MolecularOptions, rng: np.random.Genera
     group = symmetry(names[rng.choice(len(names), p=np.array(weights) / sum(weights))])
     two, solvate = rng.random(2) < (P_TWO_MOLECULES, P_SOLVENT)
     solvents = molecules.n_solvents
-    bodies = [molecules[int(rng.integers(solvents, len(molecules)))]] * (2 if two else 1)
-    if solvate and solvents:
+    molecule = molecules[int(rng.integers(solvents, len(molecules)))]
+    on_center = group.is_centrosymmetric and rng.random() < P_ON_CENTER and bool(len(half_of(molecule)))
+    bodies = [molecule] * (2 if two and not on_center else 1)
+    if solvate and solvents and not on_center:
         bodies.append(molecules[int(rng.integers(solvents))])
     numbers = torch.from_numpy(np.concatenate([body[1] for body in bodies]).astype(np.int64))
     factor = VOLUME_FACTOR * np.exp(rng.normal(0, VOLUME_SPREAD))
-    return Draft(group, bodies, float(atom_volumes(numbers).sum()) * factor * group.order)
+    images = group.order / (2 if on_center else 1)
+    return Draft(group, bodies, float(atom_volumes(numbers).sum()) * factor * images, on_center)
+
+
+def half_of(molecule: Molecule) -> NDArray[np.intp]:
+    """One atom of each pair that inversion at the origin exchanges, hydrogen with its bearer; empty for a
+    molecule of another symmetry."""
+    _, numbers, x = molecule
+    if np.abs(x.sum(0)).max() > len(x) * SYMMETRIC_WITHIN:
+        return np.zeros(0, np.intp)
+    distance = np.linalg.norm(x[:, None] + x, axis=2)
+    twin = distance.argmin(1)
+    own = np.arange(len(x))
+    same = (numbers[twin] == numbers).all() and (twin[twin] == own).all() and (twin != own).all()
+    if not same or distance[own, twin].max() > SYMMETRIC_WITHIN:
+        return np.zeros(0, np.intp)
+    heavy = np.flatnonzero(numbers > 1)
+    kept = {int(i) for i in heavy if i < twin[i]}
+    near = np.linalg.norm(x[:, None] - x[heavy], axis=2).argmin(1)
+    return np.array([i for i in own if int(heavy[near[i]]) in kept], np.intp)
 
 
 def rigid_crystals(drafts: Sequence[Draft], device: torch.device | str) -> tuple[RigidCrystals, Tensor]:
@@ -75,15 +120,21 @@ def rigid_crystals(drafts: Sequence[Draft], device: torch.device | str) -> tuple
     padded_atoms = np.zeros((len(bodies), width, 3), np.float32)
     for k, (_, numbers, positions) in enumerate(bodies):
         padded_numbers[k, : len(numbers)], padded_atoms[k, : len(numbers)] = numbers, positions
-    order = max(d.group.order for d in drafts)
+    order = max(len(d.operations) for d in drafts)
     signs, shifts = np.ones((2, len(drafts), order, 3), np.float32)
     operation = np.zeros((len(drafts), order), bool)
     for k, d in enumerate(drafts):
-        signs[k, : d.group.order] = np.diagonal(d.group.rotations, axis1=1, axis2=2)
-        shifts[k, : d.group.order] = d.group.translations
-        operation[k, : d.group.order] = True
+        chosen = d.operations
+        signs[k, : len(chosen)] = np.diagonal(d.group.rotations[chosen], axis1=1, axis2=2)
+        shifts[k, : len(chosen)] = d.group.translations[chosen]
+        operation[k, : len(chosen)] = True
     free = np.stack([_FREE[d.group.crystal_system] for d in drafts])
     crystal = np.repeat(np.arange(len(drafts)), [len(d.bodies) for d in drafts])
+    mobile = np.array([not d.on_center for d in drafts])[crystal]
+
+    # Torsions of a molecule on a centre of inversion would have to change in pairs: it stays as it is.
+    rigid = (np.zeros(0, np.uint8), np.zeros((0, 3)))
+    flexible = [rigid if d.on_center else (z, x) for d in drafts for _, z, x in d.bodies]
 
     def tensor(array: NDArray, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.from_numpy(array).to(device, dtype)
@@ -97,6 +148,8 @@ def rigid_crystals(drafts: Sequence[Draft], device: torch.device | str) -> tuple
         tensor(shifts),
         tensor(operation, torch.bool),
         tensor(free),
+        tensor(mobile),
+        find_torsions(flexible, width, device),
     )
     return batch, tensor(np.array([d.volume for d in drafts]))
 
@@ -108,15 +161,17 @@ Arrangement = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64
 def random_arrangement(d: Draft, rng: np.random.Generator) -> Arrangement:
     """A cell of random shape, molecules of random orientation at random places."""
     m = len(d.bodies)
-    return _cell_matrix(d.group, rng), np.stack([_rotation(rng) for _ in range(m)]), rng.random((m, 3))
+    centers = np.zeros((m, 3)) if d.on_center else rng.random((m, 3))
+    return _cell_matrix(d.group, rng), np.stack([_rotation(rng) for _ in range(m)]), centers
 
 
-def shaken(arrangement: Arrangement, rng: np.random.Generator) -> Arrangement:
+def shaken(d: Draft, arrangement: Arrangement, rng: np.random.Generator) -> Arrangement:
     """The same with molecules turned and moved a little, and the axes changed in length."""
     cell, rotations, centers = arrangement
     turns = np.stack([_rotation(rng, SHAKE_ANGLE) for _ in rotations])
     stretch = np.exp(rng.normal(0, SHAKE_AXES, 3))
-    return cell * stretch, turns @ rotations, centers + rng.normal(0, SHAKE_CENTER, centers.shape)
+    moves = rng.normal(0, 0 if d.on_center else SHAKE_CENTER, centers.shape)
+    return cell * stretch, turns @ rotations, centers + moves
 
 
 def _cell_matrix(group: Symmetry, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from xrdml.physics.contacts import POLAR_H
+from xrdml.physics.torsions import Torsions
 
 HYDROGEN_REACH = 0.6
 """Å by which hydrogen atoms bring molecules into touch whose other atoms are farther apart than any
@@ -16,7 +17,7 @@ touching distance."""
 
 @dataclass(frozen=True)
 class RigidCrystals:
-    """C crystals made of P rigid bodies, as padded tensors.
+    """C crystals made of P bodies, rigid but for torsions, as padded tensors.
 
     All rotations of the space groups are diagonal (±1), which holds for triclinic, monoclinic and
     orthorhombic groups on their usual axes: they act alike on fractional and Cartesian coordinates.
@@ -35,6 +36,10 @@ class RigidCrystals:
         Whether it is one or padding, (C, S).
     free
         Entries of the orthogonalisation matrix that the crystal system leaves free, (C, 3, 3).
+    mobile
+        1 for each body that may move, 0 for one that sits on a centre of inversion, (P,).
+    torsions
+        Of each body.
     """
 
     crystal: Tensor
@@ -44,6 +49,8 @@ class RigidCrystals:
     shifts: Tensor
     operation: Tensor
     free: Tensor
+    mobile: Tensor
+    torsions: Torsions
 
 
 @dataclass(frozen=True)

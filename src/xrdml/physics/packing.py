@@ -1,7 +1,7 @@
-"""Packing rigid molecules into crystals: many at once, on any device.
+"""Packing molecules into crystals: many at once, on any device.
 
-A crystal starts large and is compressed to its final volume while orientations, positions and the
-shape of the cell give way to the overlaps of neighbouring molecules.
+A crystal starts large and is compressed to its final volume while orientations, positions, torsions and
+the shape of the cell give way to the overlaps of neighbouring molecules.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from xrdml.physics.contacts import closest_distance, touching_distance
 from xrdml.physics.neighbors import Pose, RigidCrystals, Rows, find_rows, overlaps
+from xrdml.physics.torsions import FURTHEST
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ REBUILD = 18
 """Steps between two searches for neighbours."""
 SKIN = 1.2
 """Å that a pair may come nearer between two searches."""
-FIRST_STEPS = (0.30, 0.14, 0.08)
-"""First step sizes of centres (Å), orientations (radians) and cells (Å)."""
+FIRST_STEPS = (0.40, 0.20, 0.11, 0.08)
+"""First step sizes of centres (Å), orientations (radians), cells (Å) and torsions (radians)."""
 LAST_STEP = 0.03
 """Last step size / first step size."""
+OWN_MARGIN = 0.1
+"""Å by which atoms of one molecule may come nearer than the closest distance, or than they were."""
 STEEPEST = 0.5
 """Largest cosine of a cell angle: 60–120°."""
 
@@ -46,9 +49,10 @@ def energy(bodies: RigidCrystals, pose: Pose, rows: Rows) -> Tensor:
     return pose.cell.new_zeros(len(pose.cell)).index_add_(0, rows.crystal, of_rows)
 
 
-def gradient(bodies: RigidCrystals, pose: Pose, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+def gradient(bodies: RigidCrystals, pose: Pose, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Derivatives of :func:`energy` by the Cartesian centres of the bodies (P, 3), by rotation vectors
-    (P, 3), and by the orthogonalisation matrices at fixed fractional coordinates (C, 3, 3)."""
+    (P, 3), by the orthogonalisation matrices at fixed fractional coordinates (C, 3, 3), and by torsions
+    (P, T)."""
     u, first, second = overlaps(bodies, pose, rows)
     u.relu_()
     one = torch.ones_like(first[..., :1])
@@ -63,18 +67,33 @@ def gradient(bodies: RigidCrystals, pose: Pose, rows: Rows) -> tuple[Tensor, Ten
     center = torch.zeros_like(pose.center)
     center.index_add_(0, rows.p, by_fraction).index_add_(0, rows.q, -rows.sign * by_fraction)
     inverse = torch.linalg.inv(pose.cell)[bodies.crystal]
-    center = torch.einsum("pji,pj->pi", inverse, center)
+    center = torch.einsum("pji,pj->pi", inverse, center) * bodies.mobile[:, None]
 
-    # Torques are the antisymmetric parts of Σ x ⊗ force.
-    placed = bodies.atoms @ pose.rotation.transpose(1, 2)
-    moment = torch.zeros_like(pose.rotation)
-    moment.index_add_(0, rows.p, placed[rows.p].transpose(1, 2) @ force)
-    moment.index_add_(0, rows.q, placed[rows.q].transpose(1, 2) @ back, alpha=-1)
+    by_atom = torch.zeros_like(bodies.atoms)
+    by_atom.index_add_(0, rows.p, force).index_add_(0, rows.q, back, alpha=-1)
+    # Torques are the antisymmetric part of Σ x ⊗ force.
+    moment = (bodies.atoms @ pose.rotation.transpose(1, 2)).transpose(1, 2) @ by_atom
     rotation = (moment - moment.transpose(1, 2))[:, (1, 2, 0), (2, 0, 1)]
 
     cell = torch.zeros_like(pose.cell)
     cell.index_add_(0, rows.crystal, whole[:, :, None] * rows.offset(pose)[:, None])
-    return center, rotation, cell * bodies.free
+    torsion = bodies.torsions.slopes(bodies.atoms, by_atom @ pose.rotation)
+    return center, rotation, cell * bodies.free, torsion
+
+
+def own_limit(bodies: RigidCrystals, table: Tensor) -> Tensor:
+    """Squared distances in Å² under which atoms of one body push each other apart, (P, N, N): those of
+    the table, but none nearer than the body has them, and 0 for pairs less than four bonds apart."""
+    allowed = table[bodies.kind[:, :, None], bodies.kind[:, None, :]]
+    own = torch.cdist(bodies.atoms, bodies.atoms)
+    return torch.minimum(allowed, own).square() * bodies.torsions.apart
+
+
+def _own_slopes(bodies: RigidCrystals, limit: Tensor) -> Tensor:
+    """Derivatives by the torsions of ½ Σ (limit − d²)² over the pairs of atoms of each body, (P, T)."""
+    x = bodies.atoms
+    u = torch.relu(limit - torch.cdist(x, x).square())
+    return bodies.torsions.slopes(x, -4 * (u.sum(2, keepdim=True) * x - u @ x))
 
 
 class _Adam:
@@ -97,20 +116,30 @@ class _Adam:
         return mean / (self.square / (1 - b2**self.step) + 1e-8).sqrt()
 
 
-def pack(bodies: RigidCrystals, start: Pose, volume: Tensor, schedule: Schedule) -> Pose:
-    """Compress crystals to `volume` (C,) in Å³; the shape of `start.cell` counts, not its size."""
+def pack(
+    bodies: RigidCrystals, start: Pose, volume: Tensor, schedule: Schedule
+) -> tuple[RigidCrystals, Pose]:
+    """Compress crystals to `volume` (C,) in Å³; the shape of `start.cell` counts, not its size.
+
+    Returns
+    -------
+    The bodies with their torsions as they became, and where they are.
+    """
     touching = touching_distance().to(start.cell.device)
+    limit = own_limit(bodies, touching)
+    turned = start.cell.new_zeros(bodies.torsions.axis.shape[:2])
     pose = replace(start, cell=_scaled(start.cell, volume * schedule.expansion))
     rows = find_rows(bodies, pose, touching, SKIN)
-    optimisers = [_Adam() for _ in range(3)]
+    optimisers = [_Adam() for _ in FIRST_STEPS]
     for step in range(schedule.steps):
         if step and step % REBUILD == 0:
             pose = replace(pose, rotation=_orthonormal(pose.rotation))
             rows = find_rows(bodies, pose, touching, SKIN)
-        slopes = gradient(bodies, pose, rows)
+        *slopes, by_torsion = gradient(bodies, pose, rows)
+        slopes.append(by_torsion + _own_slopes(bodies, limit))
         done = step / (schedule.steps - 1)
         size = LAST_STEP ** (max(0.0, done - schedule.compression / 2) / (1 - schedule.compression / 2))
-        move, turn, strain = (
+        move, turn, strain, twist = (
             optimiser(slope) * -scale * size
             for optimiser, slope, scale in zip(optimisers, slopes, FIRST_STEPS, strict=True)
         )
@@ -118,7 +147,10 @@ def pack(bodies: RigidCrystals, start: Pose, volume: Tensor, schedule: Schedule)
         cell = _scaled(_upright(pose.cell + strain), volume * schedule.expansion**share)
         move = torch.einsum("pij,pj->pi", torch.linalg.inv(pose.cell)[bodies.crystal], move)
         pose = Pose(cell, _small_rotation(turn) @ pose.rotation, pose.center + move)
-    return replace(pose, rotation=_orthonormal(pose.rotation))
+        twist = (turned + twist).clamp(-FURTHEST, FURTHEST) - turned
+        turned = turned + twist
+        bodies = replace(bodies, atoms=bodies.torsions.turned(bodies.atoms, twist))
+    return bodies, replace(pose, rotation=_orthonormal(pose.rotation))
 
 
 def bad_contacts(bodies: RigidCrystals, pose: Pose) -> Tensor:
@@ -126,6 +158,14 @@ def bad_contacts(bodies: RigidCrystals, pose: Pose) -> Tensor:
     rows = find_rows(bodies, pose, closest_distance().to(pose.cell.device), 0.0)
     bad = (overlaps(bodies, pose, rows)[0] > 0).sum((1, 2))
     return torch.zeros(len(pose.cell), dtype=bad.dtype, device=bad.device).index_add_(0, rows.crystal, bad)
+
+
+def bent_too_far(bodies: RigidCrystals, limit: Tensor) -> Tensor:
+    """Pairs of atoms within bodies that torsions brought nearer than `limit` (P, N, N) in Å², (C,)."""
+    close = torch.cdist(bodies.atoms, bodies.atoms) < limit.sqrt() - OWN_MARGIN
+    per_body = close.triu(1).sum((1, 2))
+    out = torch.zeros(len(bodies.free), dtype=per_body.dtype, device=per_body.device)
+    return out.index_add_(0, bodies.crystal, per_body)
 
 
 def _scaled(cell: Tensor, volume: Tensor) -> Tensor:
