@@ -110,3 +110,33 @@ def test_refinement_counts_f_as_the_direct_sum_does(group):
     rows = {tuple(h): i for i, h in enumerate(problem.hkl.tolist())}
     ours = problem.calculated(problem.start())[[rows[tuple(h)] for h in hkl.tolist()]]
     np.testing.assert_allclose(ours, f, atol=1e-3 * np.abs(f).max())
+
+
+def test_light_atoms_beside_a_heavy_one_are_no_ripples():
+    """Bromine's ripples in a map to 1.5 Å are as high as carbon atoms."""
+    structure = spread_structure("P 1 21 1", 8)
+    numbers = np.array([35, 6, 6, 6, 6, 6, 6, 6], np.uint8)
+    structure = replace(structure, numbers=numbers, u_iso=np.full(8, 0.03))
+    crystal = density_crystal(structure)
+    f = torch.from_numpy(np.where(crystal.inverse_d2 < 1.3**-2, crystal.f, 0).astype(np.complex64))
+    atoms, _ = atoms_from_peaks(f, CELL, structure.symmetry, structure.cell_contents())
+    assert atoms.numbers.tolist() == numbers.tolist()
+    assert distances(structure.frac, atoms.frac, structure)[:, 0].max() < 0.3
+
+
+def test_two_atoms_of_a_triple_bond_are_two_though_their_peak_is_one():
+    structure = spread_structure("P -1", 6)
+    metric_inverse = np.linalg.inv(orthogonalization(CELL))
+    axis = np.array([0.6, 0.64, 0.48])
+    frac = np.concatenate([structure.frac, structure.frac[:1] + 1.13 * metric_inverse @ axis])
+    numbers = np.full(7, 6, np.uint8)
+    nitrile = Structure(CELL, "P -1", numbers, frac, np.full(7, 0.04), np.ones(7))
+    crystal = density_crystal(nitrile)
+    f = torch.from_numpy(np.where(crystal.inverse_d2 < 1.5**-2, crystal.f, 0).astype(np.complex64))
+    assert len(find_peaks(f, CELL, nitrile.symmetry, 7).height) >= 6
+    atoms, _ = atoms_from_peaks(f, CELL, nitrile.symmetry, nitrile.cell_contents())
+    hkl = nitrile.symmetry.unique_reflections(CELL, 1.5)
+    true = direct_sum(nitrile, hkl)
+    refined, _, r1 = refine(atoms, hkl, np.abs(true), hkl, true)
+    assert r1 < 0.03
+    assert distances(frac, refined.frac, nitrile)[:, 0].max() < 0.15
