@@ -165,7 +165,9 @@ def _measure(
         )
         intensity = sum((part.square() for part in parts), torch.zeros_like(truth))
     # A seed of its own for each batch, the same whenever these crystals meet.
-    generator = torch.Generator(truth.device).manual_seed((seed << 32) ^ crystals.checksum)
+    # (Mixed, because torch's generator on the CPU looks at 32 bits alone.)
+    mixed = int(np.random.SeedSequence((seed, crystals.checksum)).generate_state(1)[0])
+    generator = torch.Generator(truth.device).manual_seed(mixed)
     return measure(
         intensity,
         _indices(grid, truth.device),
