@@ -24,7 +24,7 @@ AXIS_SPREAD = 0.95
 BETA, TRICLINIC_SPREAD, TRICLINIC = (90.0, 120.0), 14.0, (62.0, 118.0)
 VOLUME_FACTOR, VOLUME_SPREAD = 0.985, 0.045
 """Volume / Σ volumes of the atoms: median, and spread of the logarithm, of 197 published crystals."""
-SHAKE_ANGLE, SHAKE_AXES, SHAKE_CENTER = 0.4, 0.1, 0.05
+SHAKE_ANGLE, SHAKE_AXES, SHAKE_CENTER = 0.15, 0.04, 0.02
 """Radians, ln(length), fractions of the cell."""
 P_TWO_MOLECULES, P_SOLVENT = 0.10, 0.10
 P_ON_CENTER = 0.9

@@ -38,7 +38,7 @@ from xrdml.physics.packing import (
 from xrdml.physics.refined import as_refined
 from xrdml.physics.settings import conventional
 
-ROUNDS, HOPELESS = 4, 10
+ROUNDS, HOPELESS = 4, 14
 """Packings of a draft, one from a random start, then of what came out, shaken; and how many bad contacts
 (pairs of atoms) end the attempts."""
 DRAFTS = 40

@@ -28,7 +28,7 @@ class Schedule:
 
 
 FROM_RANDOM = Schedule(220, 1.8)
-SHAKEN = Schedule(110, 1.2)
+SHAKEN = Schedule(110, 1.08)
 REBUILD = 18
 """Steps between two searches for neighbours."""
 SKIN = 1.2

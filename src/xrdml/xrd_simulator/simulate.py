@@ -19,7 +19,7 @@ from xrdml.xrd_simulator.pool import Shard, run_shards
 
 SHARD_SIZE = 200
 # Raised whenever the same seed and options begin to give other crystals.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 _MAKERS = {"random_atoms": "cctbx-base", "molecular": "torch"}
 
 
