@@ -117,7 +117,8 @@ def extinction(intensity: Tensor, s2: Tensor, x: Tensor, wavelength: float) -> T
     x
         The parameter of each crystal, (B,).
     """
-    sine = (wavelength**2 * s2).clamp(1e-9, 1 - 1e-9)  # sin² θ
+    # sin² θ, away from where sin 2θ is 0 in float32: there is no reflection there.
+    sine = (wavelength**2 * s2).clamp(1e-6, 1 - 1e-6)
     sine_2theta = 2 * (sine * (1 - sine)).sqrt()
     return (1 + 0.001 * x[:, None] * intensity * wavelength**3 / sine_2theta).rsqrt()
 

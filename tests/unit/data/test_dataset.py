@@ -22,7 +22,6 @@ from xrdml.errors import UserError
 
 LONG = (7.7, 8.7, 30.0, 90.0, 103.0, 90.0)
 CONFIG = {
-    "laue_group": None,
     **{"val_path": None, "test_path": None, "val_fraction": 0.2, "test_fraction": 0.2},
     **{"d_min_low": 1.5, "d_min_high": 0.8, "grid": "-13:12,0:17,0:22", "batch_size": 4, "workers": 0},
     **{"laue_group": None, "library": None, "library_workers": 1, "measurement": {}},
@@ -142,6 +141,7 @@ def test_effects_of_measurement_reach_the_tensors_and_repeat(tmp_path):
     for a, b, c, d in zip(clean, one, same, other, strict=True):
         for key, value in b.items():
             assert torch.equal(value, c[key]) if isinstance(value, torch.Tensor) else value == c[key]
+        assert all(torch.isfinite(v).all() for v in b.values() if isinstance(v, torch.Tensor))
         assert not torch.equal(b[keys.F_INPUT], d[keys.F_INPUT])
         # What the wedge took is to be predicted; the truth is that of the atoms, on another scale.
         assert (b[keys.MEASURED] & ~a[keys.MEASURED]).sum() == 0
