@@ -17,8 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "  data.limit=100               only the first so many crystals",
             "  data.d_min_low=1.5  data.d_min_high=0.8",
             "  out=results/test             metrics.json and per_crystal.csv",
+            "",
+            "with --table they are in configs/table.yaml: sets of crystals, rows of networks before and",
+            "after fine-tuning, and out=FOLDER for results.md, results.json, crystals as CSV, and curves",
         ]
     )
+    parser.add_argument("--table", action="store_true", help="the table of results of all networks and sets")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="option=value, in any number")
 
 
@@ -33,8 +37,15 @@ def run(args: argparse.Namespace) -> int:
     from xrdml.infer.choose import load_predictor
     from xrdml.training.config import load_config
 
+    if args.table:
+        from xrdml.evaluate.table import TableConfig, make_table
+
+        paths = make_table(load_config(args.overrides, "table", TableConfig))
+        print(paths[0].read_text(encoding="utf-8"))
+        print(f"written: {', '.join(map(str, paths))}")
+        return 0
     config = load_config(args.overrides, "test", TestConfig)
-    predictors = [load_predictor(name) for name in config.models]
+    predictors = {p.name: p for p in map(load_predictor, config.models)}
     structures = read_structures(Path(config.data.path), config.data.subset, config.data.limit)
     crystals = known_crystals(structures, config.data.d_min_low, config.data.d_min_high)
     comparison = compare(predictors, counted(crystals, len(structures)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,13 @@ from xrdml.crystal.problem import Predictor
 from xrdml.errors import UserError
 from xrdml.evaluate.known import KnownCrystal
 from xrdml.evaluate.metrics import DESCRIPTIONS, score, summarise
+from xrdml.evaluate.tensor_scores import DESCRIPTIONS as TENSOR_DESCRIPTIONS
+from xrdml.evaluate.tensor_scores import tensor_scores
 
-COLUMNS = ("r_all", "r_ext", "cc_e", "skill", "r_ext_acentric", "r_ext_centric", "r_ext_radial", "mse")
+COLUMNS = (
+    *("r_all", "r_ext", "cc_e", "skill", "r_ext_acentric", "r_ext_centric", "cc_e_acentric", "cc_e_centric"),
+    *("r_ext_radial", "mse", "mse_tensor", "ssim"),
+)
 
 
 @dataclass
@@ -85,9 +90,19 @@ class Comparison:
     def write(self, out: Path, description: dict[str, Any]) -> list[Path]:
         """Write metrics.json and per_crystal.csv into a folder."""
         writable_directory(out)
-        content = {**description, "metrics": DESCRIPTIONS, "n": len(self.common), "summary": self.summary()}
+        content = {
+            **description,
+            "metrics": DESCRIPTIONS | TENSOR_DESCRIPTIONS,
+            "n": len(self.common),
+            "summary": self.summary(),
+        }
         content["refused"] = {model: len(r) for model, r in self.refused.items()}
         write_text(out / "metrics.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write_text(out / "per_crystal.csv", self.csv())
+        return [out / "metrics.json", out / "per_crystal.csv"]
+
+    def csv(self) -> str:
+        """One line for each model and crystal."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         keys = ("n_measured", "n_missing", "n_centric", *COLUMNS)
@@ -95,32 +110,32 @@ class Comparison:
         for model, scores in self.scores.items():
             for name, s in scores.items():
                 table.writerow([model, name, *(s.get(k, "") for k in keys)])
-        write_text(out / "per_crystal.csv", text.getvalue())
-        return [out / "metrics.json", out / "per_crystal.csv"]
+        return text.getvalue()
 
 
 _NOTHING = {"mean": float("nan"), "low": float("nan"), "high": float("nan")}
 
 
-def compare(predictors: Sequence[Predictor], crystals: Iterable[KnownCrystal]) -> Comparison:
-    """Score every model on every crystal that it can take.
+def compare(predictors: Mapping[str, Predictor], crystals: Iterable[KnownCrystal]) -> Comparison:
+    """Score every model on every crystal that it can take, under the names given.
 
     Raises
     ------
     UserError
         No crystal was taken by all models.
     """
-    result = Comparison({p.name: {} for p in predictors}, {p.name: {} for p in predictors})
+    result = Comparison({name: {} for name in predictors}, {name: {} for name in predictors})
     for crystal in crystals:
         if len(crystal.problem.missing) == 0:
             continue
-        for predictor in predictors:
+        for name, predictor in predictors.items():
             try:
                 prediction = predictor.predict([crystal.problem])[0]
             except UserError as error:
-                result.refused[predictor.name][crystal.name] = str(error)
+                result.refused[name][crystal.name] = str(error)
                 continue
-            result.scores[predictor.name][crystal.name] = score(crystal.problem, crystal.f_true, prediction.f)
+            task = (crystal.problem, crystal.f_true, prediction.f)
+            result.scores[name][crystal.name] = score(*task) | tensor_scores(*task)
     if not result.common:
         reasons = [why for refused in result.refused.values() for why in refused.values()]
         raise UserError(

@@ -5,7 +5,22 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes; so is its gradient, for every process' loss counts."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
 
 
 class BatchNorm(nn.BatchNorm3d):
@@ -22,10 +37,10 @@ class BatchNorm(nn.BatchNorm3d):
             return super().forward(x)
         dims, values = (0, 2, 3, 4), x.float()
         first = torch.cat([values.sum(dims), values.new_tensor([x.numel() / x.shape[1]])])
-        first = all_reduce(first)
+        first = _SumOverProcesses.apply(first)
         n, mean = first[-1], first[:-1] / first[-1]
         centred = values - mean.reshape(1, -1, 1, 1, 1)
-        variance = all_reduce(centred.square().sum(dims)) / n
+        variance = _SumOverProcesses.apply(centred.square().sum(dims)) / n
         with torch.no_grad():
             # Statistics are tracked, with a fixed momentum: the base class's defaults.
             momentum = self.momentum or 0.0

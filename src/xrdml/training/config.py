@@ -19,6 +19,7 @@ from xrdml.training.schema import TrainConfig
 GROUPS = {
     "train": ("model", "data", "trainer", "logger", "experiment"),
     "test": (),
+    "table": (),
     "prior": ("trainer", "logger"),
 }
 """Groups of choices of each command: folders of configs/."""

@@ -1,0 +1,169 @@
+"""The table of results: networks before and after fine-tuning, beside baselines and the thesis."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+from xrdml.crystal.files import writable_directory, write_text
+from xrdml.crystal.problem import Predictor
+from xrdml.data.structures import read_structures
+from xrdml.errors import UserError
+from xrdml.evaluate.compare import Comparison, compare, counted
+from xrdml.evaluate.known import known_crystals
+from xrdml.evaluate.metrics import DESCRIPTIONS
+from xrdml.evaluate.shell_figure import shell_curves
+from xrdml.evaluate.tensor_scores import DESCRIPTIONS as TENSOR_DESCRIPTIONS
+from xrdml.evaluate.thesis import published_r
+from xrdml.infer.choose import load_predictor
+from xrdml.models.weights import read_config
+
+log = logging.getLogger("xrdml")
+
+STAGES = ("before", "after")
+_HEAD = (
+    "model",
+    "fine-tuning",
+    "n",
+    "thesis R_all",
+    "R_all",
+    "R_ext",
+    "CC\\|E\\|",
+    "skill",
+    "MSE·10³",
+    "SSIM",
+)
+_METRICS = (("r_all", 1), ("r_ext", 1), ("cc_e", 1), ("skill", 1), ("mse_tensor", 1e3), ("ssim", 1))
+
+
+@dataclass
+class CrystalSet:
+    name: str = MISSING
+    path: str = MISSING
+    subset: str = "all"
+    kind: str = MISSING
+
+
+@dataclass
+class Row:
+    name: str = MISSING
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass
+class TableConfig:
+    """Everything `xrdml test --table` takes; the comments are in configs/table.yaml."""
+
+    work: str = MISSING
+    sets: list[CrystalSet] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    baselines: list[str] = MISSING
+    limit: int | None = None
+    d_min_high: float = MISSING
+    out: str = MISSING
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table: a label, its stage and the predictor."""
+
+    label: str
+    stage: str
+    predictor: Predictor
+    model: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.label} {self.stage}".strip()
+
+
+def make_table(config: Any) -> list[Path]:
+    """Measure everything and write results.md, results.json, and a CSV and a figure for each set.
+
+    Networks are measured at the resolution that they were trained from (their `d_min_low`), each
+    with the baselines at the same; only crystals that all rows of a section can take count.
+
+    Raises
+    ------
+    UserError
+        No weights, or sets and weights that cannot be read.
+    """
+    out = writable_directory(config.out)
+    by_limit = _entries(config.rows)
+    if not by_limit:
+        raise UserError("rows name no weights; give rows=[{name: NAME, before: FOLDER, after: FOLDER}]")
+    written: list[Path] = []
+    text, content = [_INTRODUCTION], []
+    for chosen in config.sets:
+        name = chosen.name
+        structures = read_structures(Path(chosen.path), chosen.subset, config.limit)
+        for limit, entries in sorted(by_limit.items(), reverse=True):
+            baselines = [Entry(b, "", load_predictor(b), b) for b in config.baselines]
+            lines = [*entries, *baselines]
+            crystals = known_crystals(structures, limit, config.d_min_high)
+            comparison = compare({e.name: e.predictor for e in lines}, counted(crystals, len(structures)))
+            stem = f"{name}_{limit:g}"
+            text += _section(f"{name}: {limit:g} → {config.d_min_high:g} Å", chosen.kind, lines, comparison)
+            content.append(
+                {"set": name, "path": chosen.path, "d_min_low": limit, "n": len(comparison.common)}
+                | {"models": comparison.summary(), "thesis_r_all": _thesis(lines, chosen.kind)}
+                | {"refused": {model: len(r) for model, r in comparison.refused.items()}}
+            )
+            write_text(out / f"per_crystal_{stem}.csv", comparison.csv())
+            shell_curves(out / f"shells_{stem}.png", comparison)
+            written += [out / f"per_crystal_{stem}.csv", out / f"shells_{stem}.png"]
+    described = {"metrics": DESCRIPTIONS | TENSOR_DESCRIPTIONS, "sections": content}
+    write_text(out / "results.json", json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    write_text(out / "results.md", "\n".join(text) + "\n")
+    return [out / "results.md", out / "results.json", *written]
+
+
+def _entries(rows: Sequence[Row]) -> dict[float, list[Entry]]:
+    """The networks by the resolution that they were trained from."""
+    found: dict[float, list[Entry]] = {}
+    for row in rows:
+        for stage in STAGES:
+            if (weights := getattr(row, stage)) is None:
+                continue
+            config = read_config(weights)
+            entry = Entry(row.name, stage, load_predictor(weights), config["model"]["name"])
+            found.setdefault(config["data"]["d_min_low"], []).append(entry)
+    return found
+
+
+def _thesis(lines: list[Entry], kind: str) -> dict[str, float]:
+    """The thesis' R_all of the rows that are its networks, as they are called in configs/model."""
+    known = {e.name: published_r(e.model, kind, e.stage) for e in lines if e.label == e.model}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _section(title: str, kind: str, lines: list[Entry], comparison: Comparison) -> list[str]:
+    """A Markdown table; means with 95 % intervals."""
+    thesis, summary = _thesis(lines, kind), comparison.summary()
+    out = ["", f"## {title}", "", f"| {' | '.join(_HEAD)} |", "|" + "---|" * len(_HEAD)]
+    for e in lines:
+        cells = []
+        for metric, factor in _METRICS:
+            m = {k: v * factor for k, v in summary[e.name][metric].items()}
+            cells.append(f"{m['mean']:.3f} ({m['low']:.3f} to {m['high']:.3f})")
+        quoted = f"{thesis[e.name]:.3f}" if e.name in thesis else ""
+        out.append(f"| {e.label} | {e.stage} | {len(comparison.common)} | {quoted} | {' | '.join(cells)} |")
+    for model, refused in comparison.refused.items():
+        if refused:
+            out += ["", f"{len(refused)} crystals are left out that {model} cannot take."]
+    return out
+
+
+_INTRODUCTION = """# Results
+
+Made by `xrdml test --table`. Means over crystals with 95 % bootstrap intervals. R_all counts the
+measured reflections, which are copied in, as the thesis does; R_ext and CC|E| are over the missing ones
+alone; skill is 1 − R_ext / R_ext of the true shell medians. MSE and SSIM are over the whole tensor.
+`results.json` says more."""
