@@ -26,7 +26,7 @@ from xrdml.phasing.peaks import atoms_from_peaks
 from xrdml.phasing.projections import with_amplitudes, within
 from xrdml.phasing.refine import refine
 from xrdml.phasing.sphere import measured_sphere
-from xrdml.phasing.verdict import corrected_r1
+from xrdml.phasing.verdict import corrected
 
 CHUNK = 100
 """Iterations between two looks at the symmetry of the maps."""
@@ -103,7 +103,7 @@ def solve_classically(problem: FillProblem, options: ClassicalOptions | None = N
         tried += options.batch
         phased, structure, r1 = search.build(f, x0)
         if best is None or r1 < best.r1:
-            solved = structure is not None and corrected_r1(r1, len(phased), len(structure)) < MAX_R1
+            solved = structure is not None and corrected(r1, len(phased), len(structure)) < MAX_R1
             best = ClassicalSolution(solved, phased, structure, r1, agreement, 0, 0.0)
     return replace(best, starts=tried, seconds=time.perf_counter() - began)
 

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from xrdml.phasing.iterate import Prior, Schedule, iterate, random_start
-from xrdml.phasing.origin import find_origin
+from xrdml.crystal.symmetry import Symmetry
+from xrdml.phasing.iterate import Prior, Projection, Schedule, iterate, random_start
+from xrdml.phasing.origin import find_origin, shifted, symmetrised
 from xrdml.phasing.projections import residual
 from xrdml.phasing.sphere import MeasuredSphere
 
 LOOK_EVERY = 10
 """Iterations. Relaxed-reflect-reflect often leaves a solution again: the end is not the place to look."""
+AVERAGE_FROM, AVERAGE_EVERY = 70, 20
+"""Iteration of the first averaging, and iterations from one to the next."""
 R_OF_NOTHING = 0.3
 """R between measured and drawn amplitudes that maps of wrong structures have."""
 AGREEMENT_UNKNOWN = 0.7
@@ -66,6 +69,36 @@ def has_symmetry(sphere: MeasuredSphere) -> bool:
     return any((r != np.eye(3)).any() for r in sphere.symmetry.rotations)
 
 
+class Averaging:
+    """A projection after which every second start is now and then averaged over the space group.
+
+    The average about the origin where a map agrees best with the symmetry helps where data are few;
+    other crystals are solved only by starts that know no symmetry. So half of them do.
+
+    Parameters
+    ----------
+    projection
+        P_B.
+    symmetry
+        Of the group, with an operation beside lattice centring.
+    """
+
+    def __init__(self, projection: Projection, symmetry: Symmetry):
+        self._projection, self._symmetry, self._iteration = projection, symmetry, 0
+
+    def __call__(self, f: Tensor, level: float) -> Tensor:
+        """F (B, X, Y, Z) → F."""
+        p, i = self._projection(f, level), self._iteration
+        self._iteration += 1
+        if i < AVERAGE_FROM or (i - AVERAGE_FROM) % AVERAGE_EVERY:
+            return p
+        p = p.clone()
+        for k in range(1, len(p), 2):
+            x0, _ = find_origin(p[k], self._symmetry)
+            p[k] = symmetrised(shifted(p[k], x0), self._symmetry)
+        return p
+
+
 def search(
     network: nn.Module,
     sphere: MeasuredSphere,
@@ -115,5 +148,8 @@ def search(
             best[:] = now[:1]
         return any(look(c) for c in now)
 
-    iterate(Prior(network, sphere), sphere, random_start(sphere, starts, seed + first), schedule, watch)
+    projection: Projection = Prior(network, sphere)
+    if symmetric:
+        projection = Averaging(projection, sphere.symmetry)
+    iterate(projection, sphere, random_start(sphere, starts, seed + first), schedule, watch)
     return Found(best[0], [float(r[best[0].start - first]) for r in rows])

@@ -186,9 +186,9 @@ class _Hunt:
             return
         self._built[candidate.start] = candidate
         built = self._builder.build(candidate)
-        if self.best is None or _rank(built, candidate) < _rank(*self.best):
+        if self.best is None or _rank(built) < _rank(self.best[0]):
             self.best = (built, candidate)
 
 
-def _rank(built: Built, candidate: Candidate) -> tuple[bool, float]:
-    return (not built.solved, -candidate.score)
+def _rank(built: Built) -> tuple[bool, float]:
+    return (not built.solved, built.evidence.merit)

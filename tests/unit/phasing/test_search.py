@@ -9,8 +9,17 @@ import torch
 from crystals import direct_sum, random_structure
 from xrdml.data.density import to_density, to_structure_factors
 from xrdml.models.density_prior import DensityPrior
-from xrdml.phasing.iterate import Schedule
-from xrdml.phasing.search import LOOK_EVERY, Candidate, Found, search
+from xrdml.phasing.iterate import Schedule, random_start
+from xrdml.phasing.origin import find_origin
+from xrdml.phasing.search import (
+    AVERAGE_EVERY,
+    AVERAGE_FROM,
+    LOOK_EVERY,
+    Averaging,
+    Candidate,
+    Found,
+    search,
+)
 from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
 
 CELL = (5.3, 6.1, 7.4, 90.0, 104.0, 90.0)
@@ -65,3 +74,18 @@ def test_the_score_rises_with_agreement_and_falls_with_r():
 
     assert score(0.9, 0.1) > score(0.9, 0.2) > score(0.5, 0.2) > 0 > score(0.9, 0.4)
     assert score(0.0, 0.1, symmetric=False) == pytest.approx(score(0.7, 0.1))
+
+
+def test_every_second_start_is_averaged_now_and_then():
+    s = sphere()
+    x = random_start(s, 4, 0)
+    averaging = Averaging(lambda f, level: f, STRUCTURE.symmetry)
+    for i in range(AVERAGE_FROM + AVERAGE_EVERY + 1):
+        p = averaging(x, 0.5)
+        torch.testing.assert_close(p[::2], x[::2])
+        due = i in (AVERAGE_FROM, AVERAGE_FROM + AVERAGE_EVERY)
+        assert torch.equal(p[1::2], x[1::2]) != due
+        if due:
+            for f in p[1::2]:
+                _, agreement = find_origin(f, STRUCTURE.symmetry)
+                assert agreement > 0.999
