@@ -1,8 +1,10 @@
-"""Crystals per second of |F|: xrdml's batched sum beside cctbx, direct and by FFT.
+"""Crystals per second of |F|: xrdml's batched sum beside cctbx, direct, by FFT, and in its usual loop.
 
 P2₁, 20 atoms, V ≈ 800 Å³, all unique reflections to 0.8 Å. Every side runs in a fresh process with one
 thread and counts its processor time; the sides take turns, so that all meet the same machine, and the median
 of the rounds counts. The structures exist before the clock starts; for xrdml the clock includes collation.
+"tensors" adds masks, geometry and normalisation, as in a training batch. "cctbx loop" is that of
+simulate.py: random_structure, then structure_factors, to which |F| computed in the batch is the alternative.
 """
 
 from __future__ import annotations
@@ -47,6 +49,32 @@ def xrdml_sum() -> Callable[[], None]:
     return work
 
 
+def xrdml_tensors() -> Callable[[], None]:
+    import torch
+
+    from xrdml.crystal.grid import HklGrid
+    from xrdml.crystal.store import StructureStore
+    from xrdml.data.tensors import Limits, simulated_tensors
+    from xrdml.physics.structure_factors import collate
+    from xrdml.shipped import shipped_folders
+
+    torch.set_num_threads(1)
+    store = StructureStore(shipped_folders("data_samples")[0] / "simulated_small.h5")
+    structures = [store[i] for i in range(N)]
+
+    def work() -> None:
+        simulated_tensors(collate(structures), HklGrid.thesis(), Limits(1.5, D_MIN))
+
+    return work
+
+
+def random_structure_loop() -> Callable[[], None]:
+    from simulate import cctbx_loop
+
+    make = cctbx_loop("tensors")
+    return lambda: make(N)
+
+
 def cctbx_sum(algorithm: str) -> Callable[[], None]:
     from cctbx.array_family import flex  # isort: skip — cctbx comes first
     import random
@@ -84,6 +112,8 @@ def cctbx_sum(algorithm: str) -> Callable[[], None]:
 SIDES: dict[str, Callable[[], Callable[[], None]]] = {
     "cctbx direct": lambda: cctbx_sum("direct"),
     "cctbx fft": lambda: cctbx_sum("fft"),
+    "cctbx loop": random_structure_loop,
+    "xrdml tensors": xrdml_tensors,
     "xrdml": xrdml_sum,
 }
 
