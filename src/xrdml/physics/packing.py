@@ -33,7 +33,7 @@ REBUILD = 18
 """Steps between two searches for neighbours."""
 SKIN = 1.2
 """Å that a pair may come nearer between two searches."""
-FIRST_STEPS = (0.40, 0.20, 0.11, 0.08)
+FIRST_STEPS = (0.40, 0.20, 0.08, 0.08)
 """First step sizes of centres (Å), orientations (radians), cells (Å) and torsions (radians)."""
 LAST_STEP = 0.03
 """Last step size / first step size."""

@@ -47,8 +47,10 @@ class Torsions:
 
     def turned(self, atoms: Tensor, angles: Tensor) -> Tensor:
         """Coordinates (P, N, 3) after turning about each axis in turn by `angles` in radians, (P, T)."""
+        body = torch.arange(len(atoms), device=atoms.device)
         for t in range(self.axis.shape[1]):
-            start, unit = (v[:, t, None] for v in self._lines(atoms))
+            start, end = (atoms[body, self.axis[:, t, k], None] for k in range(2))
+            unit = torch.nn.functional.normalize(end - start, dim=2)
             x = atoms - start
             cosine, sine = torch.cos(angles[:, t, None, None]), torch.sin(angles[:, t, None, None])
             along = (x * unit).sum(2, keepdim=True) * unit

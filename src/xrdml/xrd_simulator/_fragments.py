@@ -97,7 +97,7 @@ SULFUR_PHOSPHORUS_LINKER = _table(
 
 TERMINAL = _table(
     """
-    *C *C *C *C *C *C *C *CC *CC *C(C)C *C(C)(C)C *CCC *CC(C)C *OC *OC *OC *OCC *O *O *O *O *N *N(C)C
+    *C *C *C *C *C *CC *C(C)C *C(C)(C)C *CC(C)C *OC *OC *OC *OCC *O *O *O *O *N *N(C)C
     *NC *NCC *[N+](=O)[O-] *[N+](=O)[O-] *C#N *C#N *C(=O)O *C(=O)O *C(=O)O *C(=O)OC *C(=O)OC *C(=O)OCC
     *C(N)=O *C(C)=O *C(C)=O *C=O *OC(C)=O *NC(C)=O *C=C *C#C *CO *CO *CCO *CN *C=NO *C(=N)N *NN
     *N=[N+]=[N-] *C(=O)NN *CC=C *CC#C *CC#N *CC(=O)O *CCCC *NC(N)=O *C(=O)OC(C)(C)C *N=C=O
@@ -120,11 +120,11 @@ SULFUR_PHOSPHORUS_TERMINAL = _table(
 )
 
 CORES: tuple[tuple[float, tuple[str, ...]], ...] = (
-    (0.39, AROMATIC),
-    (0.16, HETEROAROMATIC),
+    (0.40, AROMATIC),
+    (0.18, HETEROAROMATIC),
     (0.11, RING_WITH_CARBONYL),
-    (0.11, SATURATED),
-    (0.06, CAGE),
+    (0.09, SATURATED),
+    (0.05, CAGE),
     (0.03, SUGAR),
     (0.05, AMINO_ACID),
     (0.09, LINKER),

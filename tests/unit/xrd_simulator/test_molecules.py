@@ -101,9 +101,10 @@ def test_elements_and_sizes_are_those_of_organic_crystals():
     graphs = [g for g in (random_graph(rng) for _ in range(600)) if g is not None]
     elements = Counter(atom.GetAtomicNum() for g in graphs for atom in g.GetAtoms())
     share = {z: n / elements.total() for z, n in elements.items()}
-    assert share[6] == pytest.approx(0.77, abs=0.05)
+    # 206 published crystals of ../shared/data have 0.71, 0.09 and 0.15.
+    assert share[6] == pytest.approx(0.71, abs=0.05)
     assert share[7] == pytest.approx(0.09, abs=0.03)
-    assert share[8] == pytest.approx(0.13, abs=0.03)
+    assert share[8] == pytest.approx(0.15, abs=0.03)
     special = [
         any(atom.GetAtomicNum() in (9, 14, 15, 16, 17, 35, 53) for atom in g.GetAtoms()) for g in graphs
     ]
