@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint bench bench-phasing clean
+.PHONY: help setup run test test-all lint bench bench-phasing reproduce clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ bench: $(STAMP)  ## benchmarks, as ratios measured in one run
 
 bench-phasing: $(STAMP)  ## solved or not on real crystals, beside charge flipping; can be stopped and goes on
 	$(BIN)/python benchmarks/phasing.py $(ARGS)
+
+reproduce: $(STAMP)  ## simulation, training, fine-tuning and the table; SCALE=smoke|cpu|full; goes on where it stopped
+	$(BIN)/python scripts/reproduce.py $(or $(SCALE),smoke)
 
 clean:  ## remove everything that can be made again
 	rm -rf $(VENV) results runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Everything from simulation to the table: `python scripts/reproduce.py smoke|cpu|full [--real FOLDER]`.
+"""Everything from simulation to the table: `python scripts/reproduce.py smoke|cpu|full [--real FOLDER | --no-real]`.
 
 Stages are commands of `xrdml`, printed as they run, and can be run by hand. A finished stage leaves its
 name and time in times.json and is skipped the next time; an interrupted one goes on where it stopped.
@@ -130,13 +130,14 @@ def main() -> int:
     parser.add_argument(
         "--real", type=Path, help="folder of CIFs; default ../shared/data/structures, if there"
     )
+    parser.add_argument("--no-real", action="store_true", help="leave fine-tuning out")
     parser.add_argument("--work", type=Path, help="default results/reproduce/SCALE")
     args = parser.parse_args()
     work = args.work or Path("results/reproduce") / args.scale
     work.mkdir(parents=True, exist_ok=True)
     usual = Path("../shared/data/structures")
-    real = args.real or (usual if usual.is_dir() else None)
-    if real is None:
+    real = None if args.no_real else args.real or (usual if usual.is_dir() else None)
+    if real is None and not args.no_real:
         print("no real crystals: fine-tuning is left out; give --real FOLDER of CIFs", flush=True)
     times_file = work / "times.json"
     times = json.loads(times_file.read_text()) if times_file.exists() else {}

@@ -131,7 +131,7 @@ def test_two_processes_learn_as_one(words, tmp_path, model):
     shared = [f"run.dir={two}", "data.batch_size=2", "trainer.strategy=ddp", "trainer.devices=2"]
     command = [sys.executable, "-m", "xrdml.cli.main", "train", *words, *shared]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LOCAL_", "MASTER_", "NODE_"))}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     expected, got = curves(one), curves(two)
     assert len(expected["train/loss"]) == 18
