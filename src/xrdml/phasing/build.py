@@ -101,6 +101,7 @@ class Builder:
             r1=r1,
             r1_free=math.nan if structure is None else self._r1_free(structure),
             n_reflections=int(working.sum()),
+            n_free=int(self._free.sum()),
             n_atoms=n_atoms,
             d_limit=self._problem.d_limit,
         )

@@ -16,6 +16,8 @@ U_RANGE = (0.005, 0.25)
 MAP_WEIGHT, U_WEIGHT = 0.15, 0.01
 FALLOFF_WEIGHT = 1e-4
 """Keeps the fall-off of the map from running away where the map says nothing of it."""
+FALLOFF_LIMIT = 3.0
+"""Of B' / 10 Å²."""
 CONVERGED = 1e-4
 """Relative gain of a cycle after which there is nothing more to gain."""
 
@@ -139,9 +141,10 @@ class _Problem:
         return p
 
     def admissible(self, p: Real) -> Real:
-        """U within its range."""
+        """U and the fall-off of the map within their ranges."""
         p = p.copy()
         p[self.sizes.log_u] = p[self.sizes.log_u].clip(*np.log(U_RANGE))
+        p[-1] = p[-1].clip(-FALLOFF_LIMIT, FALLOFF_LIMIT)
         return p
 
     def atoms(self, p: Real) -> Structure:

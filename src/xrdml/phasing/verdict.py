@@ -10,8 +10,9 @@ import math
 from dataclasses import dataclass
 
 MIN_AGREEMENT = 0.5
-MAX_R = 0.55
-"""Of the sum of R1 over the reflections used and over those left out, corrected for the parameters."""
+MAX_R = 0.6
+"""Of `Evidence.r`, corrected for the parameters: between the right candidates and the wrong ones of the
+calibration."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Evidence:
     r1, r1_free
         R1 of the refined atoms over the reflections they were refined with, and over those which
         were left out of everything.
-    n_reflections, n_atoms
-        Measured reflections that r1 is over, and atoms of four parameters each.
+    n_reflections, n_free, n_atoms
+        Measured reflections that r1 and r1_free are over, and atoms of four parameters each.
     d_limit
         Resolution of the data, Å.
     """
@@ -38,13 +39,19 @@ class Evidence:
     r1: float
     r1_free: float
     n_reflections: int
+    n_free: int
     n_atoms: int
     d_limit: float
 
     @property
+    def r(self) -> float:
+        """R1 + R1_free, the latter higher the fewer reflections it is over: chance may have made it low."""
+        return self.r1 + self.r1_free * (1 + 1 / math.sqrt(max(self.n_free, 1)))
+
+    @property
     def merit(self) -> float:
-        """Lower for better attempts: (R1 + R1_free) less a quarter of the agreement."""
-        r = self.r1 + self.r1_free
+        """Lower for better attempts: r less a quarter of the agreement."""
+        r = self.r
         return math.inf if math.isnan(r) else r - (0.25 * self.agreement if self.has_symmetry else 0.0)
 
 
@@ -58,5 +65,4 @@ def is_solved(evidence: Evidence) -> bool:
     """The verdict."""
     if evidence.has_symmetry and evidence.agreement <= MIN_AGREEMENT:
         return False
-    r = evidence.r1 + evidence.r1_free
-    return corrected(r, evidence.n_reflections, evidence.n_atoms) < MAX_R
+    return corrected(evidence.r, evidence.n_reflections, evidence.n_atoms) < MAX_R

@@ -10,7 +10,14 @@ import pytest
 from xrdml.phasing.verdict import Evidence, corrected, is_solved
 
 GOOD = Evidence(
-    agreement=0.9, has_symmetry=True, r1=0.1, r1_free=0.15, n_reflections=300, n_atoms=15, d_limit=1.5
+    agreement=0.9,
+    has_symmetry=True,
+    r1=0.1,
+    r1_free=0.15,
+    n_reflections=300,
+    n_free=15,
+    n_atoms=15,
+    d_limit=1.5,
 )
 
 
@@ -40,3 +47,7 @@ def test_r_is_corrected_for_the_parameters():
 def test_better_attempts_have_lower_merit():
     assert GOOD.merit < replace(GOOD, agreement=0.5).merit < replace(GOOD, agreement=0.5, r1=0.3).merit
     assert replace(GOOD, r1_free=math.nan).merit == math.inf
+
+
+def test_few_reflections_left_out_are_trusted_less():
+    assert GOOD.r < replace(GOOD, n_free=5).r < replace(GOOD, n_free=0).r
