@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 
-N, ATOMS, ROUNDS = 64, 20, 5
+N, ATOMS, ROUNDS = 100, 20, 5
 CELL = (8.0, 9.0, 11.8, 90.0, 109.0, 90.0)
 D_MIN = 0.8
 

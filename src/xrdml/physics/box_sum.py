@@ -316,10 +316,13 @@ class _Sums:
             if not width:
                 continue
             products = {a: by_row[a] @ side[some] for a, side in c.matrices.items()}
+            found: dict[int, Tensor] = {}
             for a, place, part, coefficient in c.terms:
                 value = products[a][..., place * width : (place + 1) * width]
                 factor = coefficient[residue][..., None] if isinstance(coefficient, Tensor) else coefficient
-                parts[part, ..., c.columns] += value * factor
+                found[part] = value * factor + found[part] if part in found else value * factor
+            for part, value in found.items():
+                parts[part, ..., c.columns] = value
         return parts[0] if self.parts == 1 else torch.complex(parts[0], parts[1])
 
 

@@ -190,10 +190,10 @@ def _column_axis(g: NDArray[np.float64]) -> int | None:
 
 def _pad(arrays: Sequence, dtype) -> NDArray:
     """Stack arrays that differ in their first length, zeros at the end."""
-    arrays = [np.asarray(a) for a in arrays]
-    out = np.zeros((len(arrays), max(len(a) for a in arrays), *arrays[0].shape[1:]), dtype)
-    for row, array in zip(out, arrays, strict=True):
-        row[: len(array)] = array
+    lengths = np.array([len(a) for a in arrays])
+    filled = np.concatenate(arrays)
+    out = np.zeros((len(arrays), lengths.max(), *filled.shape[1:]), dtype)
+    out[np.arange(lengths.max()) < lengths[:, None]] = filled
     return out
 
 

@@ -31,6 +31,7 @@ def options(tmp_path_factory):
     return MolecularOptions.make(["P-1"], path, grid=None)
 
 
+@pytest.mark.slow  # starts an interpreter with torch and packs crystals twice: 53 s on a loaded machine
 def test_fills_without_waiting_and_ends(options):
     start = [random_structure(cell=MONOCLINIC, n=3, seed=k) for k in range(3)]
     reservoir = Reservoir(start, options, seed=5, block=BLOCK)
