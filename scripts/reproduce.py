@@ -1,4 +1,4 @@
-"""Everything from simulation to the table: `python scripts/reproduce.py smoke|cpu|full [--real FOLDER | --no-real]`.
+"""Everything from simulation to the table: `python scripts/reproduce.py smoke|cpu|full [--real FOLDER]`.
 
 Stages are commands of `xrdml`, printed as they run, and can be run by hand. A finished stage leaves its
 name and time in times.json and is skipped the next time; an interrupted one goes on where it stopped.
