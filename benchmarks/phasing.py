@@ -34,10 +34,13 @@ from xrdml.crystal.symmetry import symmetry
 from xrdml.data.structures import read_structures
 from xrdml.errors import UserError
 from xrdml.evaluate.known import known_crystals
+from xrdml.evaluate.metrics import score
 from xrdml.evaluate.reference import compare_with_reference
+from xrdml.infer.phased import calculated
+from xrdml.infer.pipeline import true_amplitudes
 from xrdml.phasing.classical import ClassicalOptions, solve_classically
 from xrdml.phasing.prior import DEFAULT_PRIOR, load_prior
-from xrdml.phasing.solve import SolveOptions, solve
+from xrdml.phasing.solve import Solution, SolveOptions, solve
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -57,6 +60,8 @@ class Case:
     limit: float
     reference: Structure
     problem: FillProblem
+    f_missing: np.ndarray | None = None
+    """True or measured |F| of `problem.missing`, NaN where not measured."""
 
     @property
     def atoms(self) -> int:
@@ -68,11 +73,11 @@ def non_h(structure: Structure) -> int:
     return int((structure.numbers > 1).sum())
 
 
-def calculated(limit: float, wanted: Callable[[Structure], bool]) -> Iterator[Case]:
+def from_models(limit: float, wanted: Callable[[Structure], bool]) -> Iterator[Case]:
     named = [(n, s) for n, s in read_structures(DATA / "structures", "test") if wanted(s)]
     by_name = dict(named)
     for known in known_crystals(named, limit, min(limit, 0.8)):
-        yield Case("calculated", known.name, limit, by_name[known.name], known.problem)
+        yield Case("calculated", known.name, limit, by_name[known.name], known.problem, known.f_true)
 
 
 def measured(limit: float, wanted: Callable[[Structure], bool]) -> Iterator[Case]:
@@ -83,15 +88,17 @@ def measured(limit: float, wanted: Callable[[Structure], bool]) -> Iterator[Case
         if not wanted(reference):
             continue
         m = load_measurement(folder / "data.hkl", cif=folder / "structure.cif")
-        merged = merge(m.reflections, m.symmetry).reflections
-        if d_spacing(m.cell, merged.hkl).min() > limit + REACHES:
+        merged = merge(m.reflections, m.symmetry)
+        if d_spacing(m.cell, merged.reflections.hkl).min() > limit + REACHES:
             continue
         try:
-            problem = make_problem(merged, m.cell, m.symmetry, d_min=0.8, cut=limit, contents=m.contents)
+            problem = make_problem(
+                merged.reflections, m.cell, m.symmetry, d_min=0.8, cut=limit, contents=m.contents
+            )
         except UserError as error:
             print(f"left out: {folder.name} at {limit:g} Å: {error}")
             continue
-        yield Case("measured", folder.name, limit, reference, problem)
+        yield Case("measured", folder.name, limit, reference, problem, true_amplitudes(problem, merged))
 
 
 def by_prior(case: Case, network: torch.nn.Module, options: argparse.Namespace) -> dict[str, Any]:
@@ -103,6 +110,7 @@ def by_prior(case: Case, network: torch.nn.Module, options: argparse.Namespace) 
     f = case.problem.f_obs[ours] * np.exp(1j * np.angle(s.map_f[theirs]))
     frac = s.structure.frac if s.structure else np.empty((0, 3))
     figures = {"r_known": s.r_known, "r_free": s.r_free, "agreement": s.agreement, "r1": s.r1}
+    figures |= {"r1_free": s.r1_free, **filled(case, s)}
     return {
         "verdict": bool(s.solved),
         **judged(case, case.problem.measured.hkl[ours], f, frac),
@@ -110,6 +118,17 @@ def by_prior(case: Case, network: torch.nn.Module, options: argparse.Namespace) 
         "starts": s.starts,
         "seconds": s.seconds,
     }
+
+
+def filled(case: Case, solution: Solution) -> dict[str, float]:
+    """R_ext and CC|E| of the missing reflections from the atoms; rms error over rms |F|."""
+    if solution.structure is None or case.f_missing is None or not np.isfinite(case.f_missing).any():
+        return {}
+    f = np.abs(calculated(solution.structure, case.problem.missing, solution.scale))
+    scores = score(case.problem, case.f_missing, f)
+    known = np.isfinite(case.f_missing)
+    error = np.sqrt(np.mean((f - case.f_missing)[known] ** 2) / np.mean(f[known] ** 2))
+    return {"r_ext": scores["r_ext"], "cc_e": scores["cc_e"], "relative_error": float(error)}
 
 
 def by_peer(case: Case, method: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -150,6 +169,17 @@ def table(rows: list[dict[str, Any]], title: str, group: Callable[[dict[str, Any
     return "\n".join(lines)
 
 
+def amplitudes(rows: list[dict[str, Any]]) -> str:
+    """Markdown: missing reflections of crystals that the prior rightly calls solved, means over crystals."""
+    lines = ["| data | d_min / Å | n | R_ext | CC\\|E\\| | rms error / rms \\|F\\| |", "|---" * 6 + "|"]
+    good = [r for r in rows if r["engine"] == "prior" and r["solved"] and r["verdict"] and "r_ext" in r]
+    for kind, limit in sorted({(r["kind"], r["limit"]) for r in good}):
+        mine = [r for r in good if (r["kind"], r["limit"]) == (kind, limit)]
+        means = [statistics.mean(r[k] for r in mine) for k in ("r_ext", "cc_e", "relative_error")]
+        lines.append(f"| {kind} | {limit:g} | {len(mine)} | " + " | ".join(f"{m:.3f}" for m in means) + " |")
+    return "\n".join(lines)
+
+
 def space_group(row: dict[str, Any]) -> str:
     """All settings of a group under one name."""
     return gemmi.find_spacegroup_by_number(row["group"]).short_name()
@@ -162,6 +192,7 @@ def size(row: dict[str, Any]) -> str:
 
 def tables(rows: list[dict[str, Any]]) -> str:
     parts = [
+        amplitudes(rows),
         table(rows, "crystals", lambda r: "all"),
         table(rows, "space group", space_group),
         table(rows, "size", size),
@@ -209,7 +240,7 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     rows = read_rows(options.out)
     done = {(r["kind"], r["name"], r["limit"], r["settings"]) for r in rows}
-    sources = {"calculated": calculated, "measured": measured}
+    sources = {"calculated": from_models, "measured": measured}
     for limit in [] if options.table else options.limits:
         for kind in options.kind:
             for case in sources[kind](limit, wanted):
