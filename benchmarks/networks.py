@@ -57,7 +57,7 @@ def main() -> None:
                 loss(network(batch).float(), batch, "mse", "extension").backward()
 
             seconds = timed(step, args)
-            label = f"{name} {' '.join(options.values())} width {width}"
+            label = f"{name} {' '.join(map(str, options.values()))} width {width}"
             print(f"{label:<34}{millions:>8.2f} M param{args.batch / seconds:>11.2f} crystals/s", flush=True)
 
 
