@@ -146,8 +146,15 @@ class NoisyBatch:
 
     def to(self, device: torch.device | str) -> NoisyBatch:
         """The same on another device."""
-        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return replace(self, **moved)
+        return NoisyBatch(
+            self.f.to(device),
+            self.target.to(device),
+            self.conditions.to(device),
+            self.amplitude.to(device),
+            self.known.to(device),
+            self.floating.to(device),
+            self.iterations,
+        )
 
 
 @dataclass(frozen=True)
