@@ -56,11 +56,10 @@ def test_every_model(path, batch, tmp_path):
     first.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
-    # Tokens know only their own reflection until attention has learned to look: that takes longer.
-    share = 0.5 if "heads" in config else 0.1
-    goal = share * batch[keys.F_TARGET][batch[keys.PREDICT]].var()
+    goal = 0.1 * batch[keys.F_TARGET][batch[keys.PREDICT]].var()
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
-    for _ in range(500):
+    # Tokens know only their own reflection until attention has learned to look: that takes longer.
+    for _ in range(1500 if "heads" in config else 500):
         optimizer.zero_grad()
         value = loss(network(batch), batch, "mse", "extension")
         if value < goal:
