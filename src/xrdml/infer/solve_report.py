@@ -5,13 +5,13 @@ from __future__ import annotations
 from xrdml.infer.crystal_report import CrystalReport
 
 DESCRIPTIONS = {
-    "solved": "the verdict; rests on agreement and R1 alone, never on a reference",
+    "solved": "the verdict; rests on agreement, r1 and r1_free alone, never on a reference",
     "r1_measured": "the same as r1, of SHELXT's atoms",
     "r1": "Σ| |Fo| − k|Fc| | / Σ|Fo| of the atoms over all measured reflections",
     "r1_free": "the same over the reflections left out, before they were used for anything",
     "r_known": "R between measured |F| and those of the drawn density, reflections that phasing used",
     "r_free": "the same over reflections that phasing did not use",
-    "agreement": "correlation of the map with its symmetry mates; phasing runs in P1 and knows of none",
+    "agreement": "correlation of the map with its symmetry mates; phasing runs in P1; averaging of every second start begins late",
     "map_cc": "correlation of the map with that of the reference, at the best origin and hand",
     "atoms_matched": "share of the reference's non-H atoms with an atom of ours within 0.5 Å",
     "rmsd": "of the matched atoms, Å",
