@@ -11,7 +11,7 @@ DESCRIPTIONS = {
     "r1_free": "the same over the reflections left out, before they were used for anything",
     "r_known": "R between measured |F| and those of the drawn density, reflections that phasing used",
     "r_free": "the same over reflections that phasing did not use",
-    "agreement": "correlation of the map with its symmetry mates; phasing runs in P1; averaging of every second start begins late",
+    "agreement": "correlation of the map with its symmetry mates; begins in P1, which knows of none",
     "map_cc": "correlation of the map with that of the reference, at the best origin and hand",
     "atoms_matched": "share of the reference's non-H atoms with an atom of ours within 0.5 Å",
     "rmsd": "of the matched atoms, Å",
