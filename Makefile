@@ -18,8 +18,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet -e '.[dev]'
 	@touch $@
 
-run: $(STAMP)  ## fill the shipped sucrose sample from 1.5 to 0.8 Å and say where the result is
-	$(BIN)/xrdml infer data_samples/sucrose_1p5.hkl --out results/sucrose
+run: $(STAMP)  ## solve the shipped sample from data to 1.5 Å, fill it to 0.8 Å, and say where the result is
+	$(BIN)/xrdml infer data_samples/paracetamol_1p5.hkl --out results/paracetamol
 
 test: $(STAMP)  ## lint, types and the test suite without its slow part
 	$(BIN)/ruff check .

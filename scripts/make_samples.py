@@ -2,15 +2,18 @@
 
     python scripts/make_samples.py [DIR]
 
-Nothing but the installed packages is read: the random crystals come from `xrdml simulate`, the atoms
-of sucrose from `smtbx.development` of cctbx. All intensities are simulated.
+Nothing but the installed packages is read: the random crystals come from `xrdml simulate`, the packing
+of paracetamol from the recipe `molecular`, the atoms of sucrose from `smtbx.development` of cctbx. All
+intensities are simulated.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 TARGET = Path(__file__).resolve().parents[1] / "data_samples"
 SEED = 1
@@ -23,7 +26,7 @@ BACKGROUND = 20.0  # counts under each reflection
 INSTABILITY = 0.03  # of the intensity: absorption, scaling, extinction
 
 
-def make_crystals(folder: Path) -> None:
+def make_random_crystals(folder: Path) -> None:
     """2000 random crystals in P2₁ and C2, as coordinates."""
     from xrdml.crystal.grid import HklGrid
     from xrdml.xrd_simulator.options import RandomAtomsOptions
@@ -35,13 +38,69 @@ def make_crystals(folder: Path) -> None:
     simulate(path, N_CRYSTALS, describe(options, SEED, None), workers=2)
 
 
+def make_paracetamol(folder: Path) -> None:
+    """Noisy F² to 1.5 Å of paracetamol molecules in a packing that the simulator invents."""
+    import torch
+
+    from xrdml.crystal.cif import read_structure
+    from xrdml.crystal.hklf import write_hklf4
+    from xrdml.crystal.molecular_options import MolecularOptions
+    from xrdml.crystal.molecule_library import MoleculeLibrary, write_library
+    from xrdml.crystal.shelx import write_ins
+    from xrdml.phasing.output import write_cif
+    from xrdml.physics.molecular import make_crystals
+    from xrdml.physics.structure_factors import collate, structure_factors
+    from xrdml.xrd_simulator.molecules import solvent
+
+    molecule = solvent("CC(=O)Nc1ccc(O)cc1")
+    with tempfile.TemporaryDirectory() as scratch:
+        library = Path(scratch) / "library.h5"
+        entry = (molecule.smiles, molecule.numbers, molecule.positions[0])
+        write_library(library, [entry], {"seed": SEED, "n_solvents": 0})
+        options = MolecularOptions.make(["P21/c"], library, grid=None)
+        crystal = make_crystals(MoleculeLibrary(library), options, SEED, [0])[0]
+    stem = folder / "paracetamol"
+    contents = crystal.cell_contents()
+    write_cif(
+        stem.with_suffix(".cif"),
+        crystal,
+        name=stem.name,
+        contents=contents,
+        wavelength=WAVELENGTH,
+        remarks=["not the packing of the real crystal: drawn by the simulator of xrdml"],
+    )
+    crystal = read_structure(stem.with_suffix(".cif"))
+
+    hkl = crystal.symmetry.unique_reflections(crystal.cell, D_MIN["1p5"], absent=True)
+    with torch.no_grad():
+        f = structure_factors(collate([crystal]), torch.from_numpy(hkl))[0].abs().double().numpy()
+    measured, sigma = counted(f**2)
+    write_hklf4(folder / "paracetamol_1p5.hkl", hkl, measured, sigma)
+    write_ins(
+        folder / "paracetamol_1p5.ins",
+        title="paracetamol, simulated packing in P21/c, simulated intensities to 1.5 A",
+        cell=crystal.cell, wavelength=WAVELENGTH, symmetry=crystal.symmetry, contents=contents,
+    )  # fmt: skip
+    print(f"paracetamol_1p5.hkl: {len(hkl)} reflections, mean I/sigma {(measured / sigma).mean():.1f}")
+
+
+def counted(counts: Any) -> tuple[Any, Any]:
+    """I and σ as an experiment gives them for true F² in counts, (n,) each."""
+    import numpy as np
+
+    sigma = np.sqrt(counts + BACKGROUND + (INSTABILITY * counts) ** 2)
+    measured = counts + sigma * np.random.default_rng(SEED).standard_normal(len(counts))
+    # An experiment estimates σ from what it counted, not from what it should have counted.
+    seen = np.maximum(measured, 0)
+    return measured, np.sqrt(seen + BACKGROUND + (INSTABILITY * seen) ** 2)
+
+
 def make_sucrose(folder: Path) -> None:
     """Noisy F² of sucrose to 0.8 Å, its part to 1.5 Å, and the structure; in a process of its own."""
     from xrdml.xrd_simulator import _cctbx_first  # noqa: F401
 
     # isort: split
 
-    import numpy as np
     from cctbx.array_family import flex
     from cctbx.miller import set as miller_set
     from smtbx import development
@@ -63,12 +122,7 @@ def make_sucrose(folder: Path) -> None:
     f_calc = asked.structure_factors_from_scatterers(sucrose, algorithm="direct").f_calc().data()
     counts = flex.norm(f_calc).as_numpy_array()
 
-    sigma = np.sqrt(counts + BACKGROUND + (INSTABILITY * counts) ** 2)
-    measured = counts + sigma * np.random.default_rng(SEED).standard_normal(len(counts))
-    # An experiment estimates σ from what it counted, not from what it should have counted.
-    seen = np.maximum(measured, 0)
-    sigma = np.sqrt(seen + BACKGROUND + (INSTABILITY * seen) ** 2)
-
+    measured, sigma = counted(counts)
     contents = {"C": 24.0, "H": 44.0, "O": 22.0}
     d = d_spacing(cell, hkl)
     for name, d_min in D_MIN.items():
@@ -130,7 +184,8 @@ def cif_of(structure, group) -> str:
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
     folder.mkdir(exist_ok=True)
-    make_crystals(folder)
+    make_random_crystals(folder)
+    make_paracetamol(folder)
     code = "import sys, pathlib, make_samples; make_samples.make_sucrose(pathlib.Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", code, str(folder.resolve())], check=True, cwd=Path(__file__).parent)
 
