@@ -188,6 +188,9 @@ class NoisyDensities:
         Range of the resolution of the data, Å.
     iterations
         Most of the network's own steps before a loss; each number from 0 on is equally frequent.
+    level_error
+        Standard deviation of the error level that the network is told about the true one. In phasing
+        nobody knows the level; a network that was always told the truth trusts it too much.
     """
 
     def __init__(
@@ -197,8 +200,10 @@ class NoisyDensities:
         d_limits: tuple[float, float] = (1.2, 2.1),
         seed: int = 0,
         iterations: int = 0,
+        level_error: float = 0.0,
     ):
-        self.points, self.d_limits, self.seed, self.iterations = points, d_limits, seed, iterations
+        self.points, self.d_limits, self.seed = points, d_limits, seed
+        self.iterations, self.level_error = iterations, level_error
         self._share = np.array([s.share for s in sources]) / sum(s.share for s in sources)
         # By grid with its axes in rising order: crystals that differ in that order alone can share a batch.
         self._pools: list[dict[tuple[int, ...], list[DensityCrystal]]] = []
@@ -225,8 +230,15 @@ class NoisyDensities:
             f = f.conj().resolve_conj()
         level = torch.from_numpy(rng.random(n)).float()
         d_limit = torch.from_numpy(rng.uniform(*self.d_limits, n)).float()
-        batch = corrupt(f, inverse_d2, level, d_limit, [c.cell for c in chosen], generator)
-        return replace(batch, iterations=int(rng.integers(self.iterations + 1)))
+        cells = [c.cell for c in chosen]
+        batch = corrupt(f, inverse_d2, level, d_limit, cells, generator)
+        iterations = int(rng.integers(self.iterations + 1))
+        told = level + torch.from_numpy(rng.normal(0, self.level_error, n)).float()
+        return replace(
+            batch,
+            iterations=iterations,
+            conditions=conditions(told.clamp(0, 1), d_limit, cells, f.shape[1:]),
+        )
 
 
 def corrupt(

@@ -48,6 +48,7 @@ class PriorData:
     limit: int | None = None
     points: int = MISSING
     iterations: int = MISSING
+    level_error: float = MISSING
     d_limits: list[float] = MISSING
 
 
@@ -122,7 +123,10 @@ class DensityDataModule(L.LightningDataModule):
             self.counts[Path(path).name] = len(crystals)
             held_out += self._crystals(Path(path), "test")[:200]
         points, limits = self.config["points"], (low, high)
-        self._densities = NoisyDensities(sources, points, limits, self.seed, self.config["iterations"])
+        c = self.config
+        self._densities = NoisyDensities(
+            sources, points, limits, self.seed, c["iterations"], c["level_error"]
+        )
         validation = NoisyDensities([Source(held_out)], points, limits, VALIDATION_SEED)
         self._validation = [validation.draw(i) for i in range(VALIDATION_BATCHES)]
 

@@ -64,3 +64,15 @@ def test_how_many_steps_is_drawn_with_the_batch():
     found = [densities.draw(i).iterations for i in range(60)]
     assert set(found) == {0, 1, 2}
     assert found == [densities.draw(i).iterations for i in range(60)]
+
+
+def test_the_level_that_is_told_may_be_wrong():
+    source = Source([density_crystal(random_structure("P 1 21 1", CELL, n=5))])
+    right = NoisyDensities([source], points=40_000, seed=4).draw(1)
+    wrong = NoisyDensities([source], points=40_000, seed=4, level_error=0.2).draw(1)
+    torch.testing.assert_close(right.f, wrong.f)
+    torch.testing.assert_close(right.conditions[:, 1:], wrong.conditions[:, 1:])
+    difference = (right.conditions[:, 0] - wrong.conditions[:, 0]).abs()
+    assert 0.05 < difference.mean() < 0.3
+    assert wrong.conditions[:, 0].min() >= 0
+    assert wrong.conditions[:, 0].max() <= 1
