@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 U_MEDIAN, U_RANGE = 0.033, (0.008, 0.25)
-"""Å²; this and the spreads are those of published crystals of the train families."""
+"""Å²; this and the spreads are those of published crystals, test families among them."""
 U_SPREAD_CRYSTALS, U_SPREAD_ATOMS, U_PERIPHERY = 0.45, 0.10, 0.21
 """Spreads of ln U between crystals and between atoms, and growth from the centre outwards (libration)."""
 U_VARIETY = 0.35
