@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xrdml.data.density import conditions, random_phases, to_density, to_structure_factors
+from xrdml.data.density import D_HIGH, conditions, random_phases, to_density, to_structure_factors
 from xrdml.phasing.projections import fitted, relaxed_reflection, with_amplitudes, within
 from xrdml.phasing.sphere import MeasuredSphere
 
@@ -63,7 +63,9 @@ class Prior:
         s = self._sphere
         n = len(f)
         levels = torch.full((n,), level, device=f.device)
-        told = conditions(levels, torch.full_like(levels, s.d_limit), [s.cell] * n, s.shape)
+        # What lies beyond D_HIGH is not in the map.
+        d_limit = torch.full_like(levels, max(s.d_limit, D_HIGH))
+        told = conditions(levels, d_limit, [s.cell] * n, s.shape)
         density = to_density(f)
         scale = density.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
         with torch.autocast(f.device.type, torch.bfloat16):

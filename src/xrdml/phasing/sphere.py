@@ -75,7 +75,7 @@ def measured_sphere(
     ----------
     hkl, f
         Laue-unique reflections without absences, (n, 3), and |F| on any scale, (n,); what lies
-        beyond `d_limit` is ignored.
+        beyond `d_limit` or `d_drawn` is ignored.
     free_fraction
         Share of the unique reflections that is left out, at random by `seed`.
     d_drawn
@@ -83,7 +83,8 @@ def measured_sphere(
     spacing
         Of the grid, Å.
     """
-    inside = inverse_d_squared(cell, hkl) <= d_limit**-2 * (1 + 1e-6)
+    d_used = max(d_limit, d_drawn)
+    inside = inverse_d_squared(cell, hkl) <= d_used**-2 * (1 + 1e-6)
     hkl, f = hkl[inside], np.asarray(f, dtype=np.float32)[inside]
     shape = fft_shape(cell, spacing)
     left_out = np.random.default_rng(seed).random(len(hkl)) < free_fraction

@@ -45,6 +45,13 @@ def test_known_free_and_floating_share_the_sphere():
     assert float(mean_square) == pytest.approx(1, rel=1e-4)
 
 
+def test_data_beyond_what_the_prior_draws_take_no_part():
+    s = sphere(d_limit=0.8)
+    assert (s.known <= s.drawn).all()
+    assert (s.free <= s.drawn).all()
+    assert (s.known == sphere(d_limit=1.0).known).all()
+
+
 def test_equivalents_are_left_out_together():
     s = sphere()
     indices = np.argwhere(s.free.numpy())
