@@ -22,9 +22,9 @@ from xrdml.phasing.prior import DEFAULT_PRIOR, load_prior
 from xrdml.phasing.solve import SolveOptions, solve
 from xrdml.physics.structure_factors import collate, structure_factors
 
-RELATIVE_ERROR = 0.45
-"""σ(F) / rms |F| of a shell for amplitudes of solved crystals: root mean square over the crystals of
-the benchmark at 1.5 Å (docs/phasing.md)."""
+RELATIVE_ERRORS = ((1.2, 1.5, 2.0), (0.25, 0.30, 0.55))
+"""σ(F) / rms |F| of a shell for amplitudes of solved crystals, by the resolution of the data in Å: rms errors
+over the solved crystals of the benchmark, means rounded up (docs/phasing.md); linear in between."""
 
 N_SHELLS = 8
 
@@ -102,7 +102,7 @@ class PhasingPredictor:
             "atoms": len(solution.structure),
             "amplitudes": "atoms of the solved structure",
         }
-        sigma = RELATIVE_ERROR * _shell_rms(problem, f)
+        sigma = np.interp(problem.d_limit, *RELATIVE_ERRORS) * _shell_rms(problem, f)
         return PhasedPrediction(f, sigma, details, structure=solution.structure, scale=solution.scale)
 
     def _unsolved(self, problem: FillProblem, details: dict[str, Any]) -> Prediction:
