@@ -54,17 +54,19 @@ class DensityCrystal:
         )
 
 
-def density_crystal(structure: Structure) -> DensityCrystal:
-    """Structure factors of a structure on the grid of the prior."""
+def density_crystal(
+    structure: Structure, d_high: float = D_HIGH, shape: tuple[int, int, int] | None = None
+) -> DensityCrystal:
+    """Structure factors of a structure to d_high (Å) on a grid, by default that of the prior."""
     group, cell = structure.symmetry, structure.cell
-    hkl = group.unique_reflections(cell, D_HIGH)
+    hkl = group.unique_reflections(cell, d_high)
     with torch.no_grad():
         f = structure_factors(collate([structure]), torch.from_numpy(hkl))[0].numpy()
     sphere = expand_to_p1(hkl, group)
-    shape = fft_shape(cell)
+    shape = shape or fft_shape(cell)
     values = sphere.structure_factors(f).astype(np.complex64)
     # Absences have F = 0 and are reflections all the same: the sphere is taken from the metric.
-    indices, inside = fft_indices(cell, shape, D_HIGH)
+    indices, inside = fft_indices(cell, shape, d_high)
     inverse_d2 = np.where(inside, inverse_d_squared(cell, indices), np.inf).astype(np.float32)
     return DensityCrystal(cell, to_fft_grid(shape, sphere.hkl, values), inverse_d2)
 

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xrdml.crystal.cell import Cell, metric
+from xrdml.crystal.cell import Cell, inverse_d_squared, metric
 from xrdml.crystal.structure import Structure
 from xrdml.crystal.symmetry import Symmetry
 from xrdml.crystal.wilson import VOLUME_PER_NON_H_ATOM
-from xrdml.data.density import density_crystal
+from xrdml.data.density import density_crystal, fft_indices
 
 MIN_DISTANCE = 0.9
 """Å; two peaks nearer than this are one atom (a short C≡N bond is 1.14 Å)."""
@@ -234,7 +234,12 @@ def _filled(
 
 def without(f: Tensor, atoms: Structure) -> Tensor:
     """A map (X, Y, Z) without these atoms, on the scale and with the fall-off that leave least of it."""
-    crystal = density_crystal(atoms)
+    x, y, z = f.shape
+    indices, _ = fft_indices(atoms.cell, (x, y, z), 1.0)
+    inverse_d2 = inverse_d_squared(atoms.cell, indices)[(f != 0).cpu().numpy()]
+    if not (inverse_d2 > 0).any():
+        return f
+    crystal = density_crystal(atoms, float(inverse_d2.max()) ** -0.5, (x, y, z))
     own = torch.from_numpy(crystal.f).to(f.device) * (f != 0)  # as far as the map goes
     s2 = torch.from_numpy(np.where(np.isfinite(crystal.inverse_d2), crystal.inverse_d2 / 4, 0.0)).to(f.device)
     best, left = math.inf, f

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -89,3 +91,12 @@ def test_it_does_not_claim_to_solve_noise():
     found = solve_classically(q, ClassicalOptions(batch=4, iterations=200, seconds=2))
     assert not found.solved
     assert found.seconds < 20
+
+
+def test_a_heavy_atom_is_taken_off_on_a_fine_grid_as_well():
+    """The grids of the classical methods are finer than that of the prior."""
+    structure = spread_structure("P -1", 4, SMALL)
+    structure = replace(structure, numbers=np.array([17, 6, 6, 6], np.uint8))
+    found = solve_classically(problem(structure, 0.9), ClassicalOptions(seconds=10))
+    assert found.solved
+    assert sorted(found.structure.numbers.tolist()) == [6, 6, 6, 17]
