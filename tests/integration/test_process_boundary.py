@@ -37,10 +37,10 @@ def loaded(argv: list[str], cwd) -> tuple[int, set[str]]:
 @pytest.mark.parametrize(
     "argv",
     [
-        ["infer", "{root}/data_samples/sucrose_1p5.hkl", "--out", "{tmp}/out"],
+        ["infer", "{root}/data_samples/paracetamol_1p5.hkl", "--out", "{tmp}/out"],
         [
             "solve",
-            "{root}/data_samples/sucrose_1p5.hkl",
+            "{root}/data_samples/paracetamol_1p5.hkl",
             "--out",
             "{tmp}/out",
             "--starts=1",
