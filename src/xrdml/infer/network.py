@@ -15,7 +15,7 @@ from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.problem import FillProblem, Prediction
 from xrdml.crystal.symmetry import symmetry
 from xrdml.data import keys
-from xrdml.data.tensors import Amplitudes, Limits, measured_tensors
+from xrdml.data.tensors import Amplitudes, Limits, TensorBatch, measured_tensors
 from xrdml.errors import UserError
 from xrdml.training.error_model import relative_error
 from xrdml.training.network import complete, load_network
@@ -33,6 +33,10 @@ class NetworkPredictor:
 
     Attributes
     ----------
+    network, config
+        The network, in evaluation mode on the device, and its config.json.
+    grid
+        Its tensor layout.
     laue_groups
         Laue classes (as primitive symmorphic groups) of the crystals that it was trained on.
     provenance
@@ -40,18 +44,18 @@ class NetworkPredictor:
     """
 
     def __init__(self, name: str, grid: HklGrid | None = None):
-        self._network, self._config = load_network(name)
+        self.network, self.config = load_network(name)
         self.name = Path(name).name
-        data = self._config["data"]
+        data = self.config["data"]
         self.grid = grid or HklGrid.parse(data["grid"])
         self.laue_groups = {symmetry(group).laue_group.xhm() for group in data["space_groups"]}
         self.provenance: dict[str, Any] = {
-            "weights": {key: self._config.get(key) for key in ("commit", "date", "parameters", "sha256")},
+            "weights": {key: self.config.get(key) for key in ("commit", "date", "parameters", "sha256")},
             "trained": {key: data[key] for key in ("d_min_low", "d_min_high", "space_groups", "n_train")},
             "grid": str(self.grid),
         }
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._network.to(self._device)
+        self.network.to(self._device)
 
     def predict(self, problems: Sequence[FillProblem]) -> list[Prediction]:
         """One prediction a problem.
@@ -63,8 +67,14 @@ class NetworkPredictor:
         """
         return [self._one(p) for p in problems]
 
-    @torch.no_grad()
-    def _one(self, problem: FillProblem) -> Prediction:
+    def tensors(self, problem: FillProblem) -> TensorBatch:
+        """The batch of one crystal that the network reads, F_TARGET unknown beyond the measured |F|.
+
+        Raises
+        ------
+        UserError
+            As :meth:`predict`.
+        """
         laue = problem.symmetry.laue_group.xhm()
         if laue not in self.laue_groups:
             known = ", ".join(sorted(self.laue_groups))
@@ -73,15 +83,19 @@ class NetworkPredictor:
             )
         crystal = Amplitudes(problem.cell, problem.symmetry, problem.measured.hkl, problem.f_obs)
         limits = Limits(max(problem.d_limit, problem.d_min * 1.0001), problem.d_min)
-        batch = measured_tensors([crystal], self.grid, limits, self._device)
-        completed = complete(self._network(batch).float(), batch)[0].cpu().numpy()
+        return measured_tensors([crystal], self.grid, limits, self._device)
+
+    @torch.no_grad()
+    def _one(self, problem: FillProblem) -> Prediction:
+        batch = self.tensors(problem)
+        completed = complete(self.network(batch).float(), batch)[0].cpu().numpy()
         scale = float(batch[keys.F_SCALE][0])
         f = self.grid.gather(completed, problem.missing).astype(np.float64) * scale
         return Prediction(f, self._sigma(problem, f))
 
     def _sigma(self, problem: FillProblem, f: NDArray[np.float64]) -> NDArray[np.float64]:
         """σ(F) = the relative error on validation crystals · rms |F| of the shell and class."""
-        table = self._config["error_model"]
+        table = self.config["error_model"]
         s = np.sqrt(inverse_d_squared(problem.cell, problem.missing)) / 2
         centric = problem.symmetry.is_centric(problem.missing)
         shell = np.searchsorted(table["s_edges"][1:-1], s, side="right") * 2 + centric
