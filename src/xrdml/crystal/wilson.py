@@ -21,6 +21,9 @@ VOLUME_PER_NON_H_ATOM = 18.0
 ORGANIC_COMPOSITION = {"C": 0.78, "H": 1.0, "N": 0.09, "O": 0.13}
 """Atoms per non-hydrogen atom of an average organic crystal; used where no formula is known."""
 
+MEDIAN_E = {False: 0.832555, True: 0.674490}
+"""Median |E| of acentric (Rayleigh) and centric (half-normal) reflections: Wilson (1949)."""
+
 # B of molecular crystals in Å²: median and spread over 188 published P2₁, P2₁/c and P-1 structures,
 # fitted to data to 0.8 Å. A Wilson line through data that end at 1.5 Å is too short to fix its own
 # slope (the region below 1.5 Å is bent by the bond distances), so it is held to what crystals are like.

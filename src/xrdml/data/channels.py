@@ -12,6 +12,7 @@ from torch import Tensor
 from xrdml.data import keys
 from xrdml.data.tensors import TensorBatch
 from xrdml.errors import UserError
+from xrdml.physics.patterson import triplet_sums
 
 
 def _everywhere(batch: TensorBatch, value: Tensor) -> Tensor:
@@ -32,6 +33,13 @@ _CELL: dict[str, Callable[[TensorBatch], Tensor]] = {
     **{name: _length(i) for i, name in enumerate("abc")},
     **{f"cos_{name}": _cosine(3 + i) for i, name in enumerate(("alpha", "beta", "gamma"))},
 }
+
+
+def _triplets(batch: TensorBatch) -> Tensor:
+    given = (batch[key] for key in (keys.F_INPUT, keys.MEASURED, keys.EPSILON, keys.S))
+    return triplet_sums(*given, batch[keys.GRID].lower)
+
+
 _CHANNELS: dict[str, Callable[[TensorBatch], Tensor]] = {
     "f": lambda batch: batch[keys.F_INPUT],
     "measured": lambda batch: batch[keys.MEASURED],
@@ -40,6 +48,7 @@ _CHANNELS: dict[str, Callable[[TensorBatch], Tensor]] = {
     "centric": lambda batch: batch[keys.CENTRIC] & (batch[keys.MEASURED] | batch[keys.PREDICT]),
     "epsilon": lambda batch: batch[keys.EPSILON],
     "s": lambda batch: batch[keys.S],
+    "triplets": _triplets,
     **_CELL,
 }
 
@@ -68,13 +77,17 @@ def check_channels(names: Sequence[str]) -> None:
         raise UserError(f"model.channels=[{','.join(names)}]: choose from {known}, each at most once")
 
 
-def assemble_channels(batch: TensorBatch, names: Sequence[str]) -> Tensor:
+def assemble_channels(batch: TensorBatch, names: Sequence[str], unit: Tensor | None = None) -> Tensor:
     """The input of a network, float32 (B, C, H, K, L), one channel a name.
 
-    f is |F|/F_SCALE of the measured reflections (the thesis' only channel); measured, predict,
-    absent and centric are masks as 0 and 1 (centric among the reflections to d_min_high); epsilon
-    is ε and s is 1/2d in Å⁻¹ at every position. The cell is the same at every position: a, b and c
-    as ln(length / 10 Å), and cos_alpha, cos_beta, cos_gamma.
+    f is |F|/F_SCALE of the measured reflections (the thesis' only channel), divided by `unit`
+    (B, H, K, L) if there is one; measured, predict, absent and centric are masks as 0 and 1 (centric
+    among the reflections to d_min_high); epsilon is ε and s is 1/2d in Å⁻¹ at every position; triplets
+    is :func:`xrdml.physics.patterson.triplet_sums`. The cell is the same at every position: a, b and
+    c as ln(length / 10 Å), and cos_alpha, cos_beta, cos_gamma.
     """
     check_channels(names)
-    return torch.stack([_CHANNELS[name](batch).float() for name in names], 1)
+    channels = {name: _CHANNELS[name](batch).float() for name in names}
+    if unit is not None and "f" in channels:
+        channels["f"] = channels["f"] / unit
+    return torch.stack(list(channels.values()), 1)

@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 from xrdml.crystal.cell import inverse_d_squared
 from xrdml.crystal.problem import FillProblem, Prediction
 from xrdml.crystal.statistics import shell_edges, shell_index, shell_mean
-from xrdml.crystal.wilson import estimated_contents, fit_wilson, sum_f_squared
+from xrdml.crystal.wilson import MEDIAN_E, estimated_contents, fit_wilson, sum_f_squared
 
 Array = NDArray[np.float64]
 
-# Wilson (1949): |E| is Rayleigh-distributed for acentric reflections, half-normal for centric ones.
-MEDIAN_E = {False: np.sqrt(np.log(2)), True: 0.674490}
-# Root-mean-square distance of |E| from that median.
+# Root-mean-square distance of |E| from MEDIAN_E.
 SPREAD_E = {False: 0.46674, True: 0.61525}
 
 N_INNER, N_OUTER = 7, 8

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from xrdml.crystal.symmetry import symmetry
+from xrdml.crystal.wilson import MEDIAN_E
 from xrdml.data import keys
 from xrdml.data.channels import assemble_channels, input_channels
 from xrdml.data.tensors import TensorBatch
@@ -17,6 +18,7 @@ from xrdml.errors import UserError
 from xrdml.models import build_model
 from xrdml.models.layout import Layout
 from xrdml.models.weights import load_weights
+from xrdml.physics.patterson import LAUE_GROUP
 from xrdml.physics.wilson import expected_amplitude
 
 QUANTITIES = ("f", "e")
@@ -29,8 +31,9 @@ class Network(nn.Module):
     ----------
     config
         ``{name: unet, channels: [f, …], cell: false, quantity: f, **arguments}``. With
-        ``quantity: e`` the model reads and predicts |E| = |F| / √(ε Σ(s)), where Σ(s) is the Wilson
-        line of the measured reflections, carried on beyond them.
+        ``quantity: e`` the model reads |E| = |F| / √(ε Σ(s)), where Σ(s) is the Wilson line of the
+        measured reflections, carried on beyond them, and predicts what is to be added to the median
+        |E| of centric or acentric reflections: where it says 0, the radial baseline stands.
     """
 
     def __init__(self, config: Mapping[str, Any]):
@@ -58,9 +61,12 @@ class Network(nn.Module):
     def predict(self, batch: TensorBatch, unit: Tensor | None) -> Tensor:
         """The raw prediction in multiples of `unit` at every position, (B, H, K, L)."""
         self._check_laue(batch)
-        seen = batch if unit is None else {**batch, keys.F_INPUT: batch[keys.F_INPUT] / unit}
         sphere = batch[keys.MEASURED] | batch[keys.PREDICT] | batch[keys.ABSENT]
-        return self.model(assemble_channels(seen, self.channels), Layout(batch[keys.GRID].lower, sphere))
+        layout = Layout(batch[keys.GRID].lower, sphere, batch[keys.CELL])
+        raw = self.model(assemble_channels(batch, self.channels, unit), layout)
+        return (
+            raw if unit is None else raw + torch.where(batch[keys.CENTRIC], MEDIAN_E[True], MEDIAN_E[False])
+        )
 
     def forward(self, batch: TensorBatch) -> Tensor:
         """The raw prediction of |F|/F_SCALE at every position, (B, H, K, L)."""
@@ -69,7 +75,7 @@ class Network(nn.Module):
         return raw if unit is None else raw.float() * unit
 
     def _check_laue(self, batch: TensorBatch) -> None:
-        wanted = getattr(self.model, "laue_group", None)
+        wanted = LAUE_GROUP if "triplets" in self.channels else getattr(self.model, "laue_group", None)
         if wanted is None:
             return
         for name in set(batch[keys.SPACE_GROUP]):
