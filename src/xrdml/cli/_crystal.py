@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xrdml.cli._console import say, warn
+
 if TYPE_CHECKING:
     from xrdml.infer.report import Report
     from xrdml.infer.solve_report import SolveReport
@@ -61,14 +63,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--seed", type=int, default=0, metavar="N", help="of the random phases (default 0)")
 
 
-def search_arguments(args: argparse.Namespace) -> dict[str, Any]:
-    """What was given, as keywords."""
-    from xrdml.phasing.solve import SolveOptions
-
-    options = SolveOptions(
-        starts=args.starts, iterations=args.iterations, seed=args.seed, seconds=args.seconds
-    )
-    return {"search": options}
+def add_model_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """The model that is asked first."""
+    parser.add_argument("--model", default="density_prior", metavar="NAME", help=what)
 
 
 def add_output_arguments(parser: argparse.ArgumentParser, ending: str) -> None:
@@ -79,17 +76,8 @@ def add_output_arguments(parser: argparse.ArgumentParser, ending: str) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where results go (default <input>{ending})")
 
 
-def output_arguments(args: argparse.Namespace, ending: str) -> dict[str, Any]:
-    """What was given, as keywords."""
-    return {
-        "phases": args.phases,
-        "out": args.out or args.input.with_name(args.input.stem + ending),
-    }
-
-
 def print_report(report: Report | SolveReport) -> None:
     """Its summary, then its warnings."""
-    for line in report.summary():
-        print(line)
+    say(*report.summary())
     for warning in report.warnings:
-        print(f"warning    {warning}")
+        warn(warning)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 
-from xrdml.errors import UserError
+from xrdml.cli import _options
+from xrdml.cli._console import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,32 +21,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hold-out", type=Path, action="append", default=[], metavar="DIR",
         help="never train on molecules of these CIFs (a benchmark's crystals); may be given several times",
     )  # fmt: skip
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1,
-        help="processes; the result does not depend on it (default: one a core)",
-    )  # fmt: skip
+    _options.add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from xrdml.cli.simulate import progress
+    from xrdml.cli._progress import progress
     from xrdml.crystal.about import element_symbol
     from xrdml.crystal.examine import ORGANIC
     from xrdml.data.import_cifs import find_cifs, import_cifs
 
-    if args.workers < 1:
-        raise UserError(f"--workers {args.workers}: give 1 or more")
+    _options.check_least(args, workers=1)
     names = ORGANIC if args.elements is None else args.elements.split(",")
     elements = frozenset(element_symbol(name.strip()) for name in names)
     started = time.monotonic()
     with progress(len(find_cifs(args.source)), "files") as done:
         made = import_cifs(args.source, args.output, elements, args.hold_out, workers=args.workers, done=done)
     size = args.output.stat().st_size / 1e6
-    print(
+    say(
         f"{args.output}: {made.kept} crystals of {made.n_families} families, {made.n_test} of them for "
         f"testing, {size:.1f} MB, {time.monotonic() - started:.1f} s"
     )
     if made.left_out:
         reasons = ", ".join(f"{n} {reason}" for reason, n in made.left_out.items())
-        print(f"left out: {made.blocks - made.kept} of {made.blocks} ({reasons})")
-    print(f"written: {', '.join(map(str, made.files))}")
+        say(f"left out: {made.blocks - made.kept} of {made.blocks} ({reasons})")
+    say(f"written: {', '.join(map(str, made.files))}")
     return 0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from xrdml.cli import _crystal
+from xrdml.api import INFER_ENDING
+from xrdml.cli import _crystal, _options
 from xrdml.cli._progress import best_so_far
-
-ENDING = "_filled"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,11 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _crystal.add_crystal_arguments(parser)
     _crystal.add_search_arguments(parser)
     parser.add_argument("--d-min", type=float, default=0.8, metavar="Å", help="fill to here (default 0.8)")
-    parser.add_argument(
-        "--model",
-        default="density_prior",
-        metavar="NAME",
-        help="density_prior (default: solve the crystal), radial, ridge, or the name or folder of weights",
+    _crystal.add_model_argument(
+        parser,
+        "density_prior (default: solve the crystal), radial, ridge, or the name or folder of weights",
     )
     parser.add_argument(
         "--fallback",
@@ -30,25 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grid", metavar="h:h,k:k,l:l", help="tensor layout for a network, e.g. --grid=-13:12,0:17,0:22"
     )
-    _crystal.add_output_arguments(parser, ENDING)
-    parser.add_argument("--no-figures", action="store_true", help="write no pictures")
+    _crystal.add_output_arguments(parser, INFER_ENDING)
+    parser.add_argument("--no-figures", dest="figures", action="store_false", help="write no pictures")
 
 
 def run(args: argparse.Namespace) -> int:
-    from xrdml.crystal.grid import HklGrid
-    from xrdml.infer.pipeline import InferOptions, infer
+    from xrdml.api import fill
 
-    options = InferOptions(
-        **_crystal.crystal_arguments(args),
-        **_crystal.search_arguments(args),
-        **_crystal.output_arguments(args, ENDING),
-        d_min=args.d_min,
-        model=args.model,
-        fallback=args.fallback,
-        grid=None if args.grid is None else HklGrid.parse(args.grid),
-        figures=not args.no_figures,
-    )
     with best_so_far() as progress:
-        report = infer(options, progress)
+        report = fill(args.input, **_options.given(args, fill), progress=progress)
     _crystal.print_report(report)
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from xrdml.cli import _options
+from xrdml.cli._console import say
 from xrdml.errors import UserError
 
 
@@ -21,22 +23,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "none for nothing (default: statistics of 271 published organic crystals)",
     )  # fmt: skip
     parser.add_argument(
-        "--limit", type=int, default=500, help="samples to look at, evenly through the file (500)"
+        "--limit",
+        type=int,
+        default=500,
+        metavar="N",
+        help="samples to look at, evenly through the file (default 500)",
     )
     parser.add_argument("--out", type=Path, metavar="PNG", help="picture (default <input>_inspect.png, here)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers")
+    _options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    import json
-
     from xrdml.cli._crystal import crystal_arguments
-    from xrdml.crystal.files import write_text
     from xrdml.evaluate.inspect_figure import draw_summary
     from xrdml.evaluate.summary import published_crystals, read_summary, table
 
-    if args.limit < 1:
-        raise UserError(f"--limit {args.limit}: give 1 or more")
+    _options.check_least(args, limit=1)
     picture = args.out or Path(f"{args.input.resolve().stem or 'input'}_inspect.png")
     if picture.suffix.lower() != ".png":
         raise UserError(f"--out {picture}: give a name that ends in .png")
@@ -49,22 +51,22 @@ def run(args: argparse.Namespace) -> int:
     else:
         reference = _summary(Path(args.reference), {}, args.limit)
     own = _summary(args.input, crystal_arguments(args), args.limit)
-    if own["n"] < own["total"]:
-        unreadable = f", {len(own['unreadable'])} unreadable" if own["unreadable"] else ""
-        print(f"{own['n']} of {own['total']} {own['kind']}{unreadable}")
-    for line in table(own, reference):
-        print(line)
     draw_summary(picture, own, reference)
     written = [str(picture)]
     if args.json is not None:
-        write_text(args.json, json.dumps(own, indent=1, ensure_ascii=False) + "\n")
+        if not _options.write_json(own, args.json):
+            return 0
         written.append(str(args.json))
-    print(f"written: {', '.join(written)}")
+    if own["n"] < own["total"]:
+        unreadable = f", {len(own['unreadable'])} unreadable" if own["unreadable"] else ""
+        say(f"{own['n']} of {own['total']} {own['kind']}{unreadable}")
+    say(*table(own, reference))
+    say(f"written: {', '.join(written)}")
     return 0
 
 
 def _summary(path: Path, crystal: dict, limit: int) -> dict:
-    from xrdml.cli.simulate import progress
+    from xrdml.cli._progress import progress
     from xrdml.evaluate.samples import open_collection
     from xrdml.evaluate.summary import summarise
 

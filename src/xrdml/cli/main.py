@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
+import time
+from collections.abc import Iterable
 
 from xrdml import __version__
+from xrdml.cli import _console
 from xrdml.errors import UserError
 
 COMMANDS = {
@@ -20,15 +24,18 @@ COMMANDS = {
     "inspect": "show what the crystals of a file look like, beside published ones",
     "train": "train a network (Hydra overrides follow, e.g. model=unet)",
     "test": "measure a network or a baseline on any data (Hydra overrides follow)",
+    "info": "show versions, devices and weights",
+    "completion": "print what makes a shell complete commands and options",
 }
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
+log = logging.getLogger("xrdml")
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; bad input ends with one line on standard error and status 2."""
-    argv = sys.argv[1:] if argv is None else argv
+
+def build_parser(commands: Iterable[str]) -> argparse.ArgumentParser:
+    """The parser of `xrdml`, with the options of the named commands alone: the others are not loaded."""
     parser = argparse.ArgumentParser(
         prog="xrdml",
         description="Predict the reflections that a weak crystal did not give.",
@@ -36,22 +43,34 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"xrdml {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    called = next((word for word in argv if not word.startswith("-")), None)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
-        sub = commands.add_parser(name, help=text, description=text)
-        if name == called:
+        sub = subparsers.add_parser(name, help=text, description=text)
+        if name in commands:
             module = importlib.import_module(f"xrdml.cli.{name.replace('-', '_')}")
             module.add_arguments(sub)
-            sub.set_defaults(run=module.run)
-    args = parser.parse_args(argv)
+            _console.add_arguments(sub)
+            sub.set_defaults(run=module.run, product=getattr(module, "PRINTS_ITS_PRODUCT", False))
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; bad input ends with one line on standard error and status 2."""
+    argv = sys.argv[1:] if argv is None else argv
+    called = next((word for word in argv if not word.startswith("-")), "")
+    args = build_parser([called]).parse_args(argv)
+    started = time.monotonic()
     try:
-        return args.run(args)
+        with _console.console(args.command, verbose=args.verbose, quiet=args.quiet, product=args.product):
+            log.info("version %s, Python %s", __version__, sys.version.partition(" ")[0])
+            code = args.run(args)
+            log.info("ended after %.1f s", time.monotonic() - started)
+            return code
     except UserError as error:
-        print(f"xrdml {args.command}: {error}", file=sys.stderr)
+        _console.fail(args.command, str(error))
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        print(f"xrdml {args.command}: stopped; run the same command again to go on", file=sys.stderr)
+        _console.fail(args.command, "stopped; run the same command again to go on")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: nothing is wrong and nobody is listening.

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 
-from xrdml.errors import UserError
+from xrdml.cli import _options
+from xrdml.cli._console import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT.h5", help="made, or resumed where it was stopped")
-    parser.add_argument("--n", type=int, default=200_000, help="distinct molecules (default 200000)")
-    parser.add_argument("--seed", type=int, default=1, help="the library depends on this and --n alone")
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
-    )
+    _options.add_n(parser, 200_000, "distinct molecules")
+    _options.add_seed(parser, "the library depends on this and --n alone")
+    _options.add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from xrdml.cli.simulate import progress
+    from xrdml.cli._progress import progress
     from xrdml.xrd_simulator.library import build_library
 
-    for name, least in (("n", 1), ("workers", 1), ("seed", 0)):
-        if getattr(args, name) < least:
-            raise UserError(f"--{name} {getattr(args, name)}: give {least} or more")
+    _options.check_least(args, n=1, workers=1, seed=0)
     started = time.monotonic()
     with progress(args.n, "molecules") as made:
         tried = build_library(args.output, args.n, args.seed, workers=args.workers, made=made)
     size = args.output.stat().st_size / 1e6
-    print(
+    say(
         f"{args.output}: {args.n} distinct molecules of {tried}, {size:.1f} MB, "
         f"{time.monotonic() - started:.1f} s"
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xrdml.cli import _options
+from xrdml.cli._console import say
 from xrdml.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for one pattern, file for a set (default: <input>_powder, <input>_powder.h5)",
     )  # fmt: skip
     parser.add_argument("--crystal", type=int, metavar="I", help="only this crystal of a dataset, as files")
-    parser.add_argument("--seed", type=int, default=1, help="pattern i depends on this and i alone")
+    _options.add_seed(parser, "pattern i depends on this and i alone")
     parser.add_argument(
-        "--no-noise", action="store_true", help="expected instead of Poisson counts in the .xy"
+        "--no-noise", dest="noise", action="store_false", help="expected instead of Poisson counts in the .xy"
     )
     scan = parser.add_argument_group("scan")
     scan.add_argument(
@@ -61,30 +62,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, (single, drawn, text) in PARAMETERS.items():
         shape.add_argument(f"--{name}", metavar="VALUE|LOW:HIGH", help=f"{text} ({single}; set {drawn})")
     sets = parser.add_argument_group("sets")
-    sets.add_argument("--n", type=int, help="only the first so many crystals (default: all)")
-    sets.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1,
-        help="processes; the file does not depend on it (default: one a core)",
-    )  # fmt: skip
+    _options.add_n(sets, None, "only the first so many crystals")
+    _options.add_workers(sets)
 
 
 def run(args: argparse.Namespace) -> int:
-    for name, least in (("seed", 0), ("workers", 1), ("n", 1), ("crystal", 0)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise UserError(f"--{name} {value}: give {least} or more")
+    _options.check_least(args, seed=0, workers=1, n=1, crystal=0)
     is_dataset = args.input.suffix.lower() in SET_SUFFIXES
     if args.crystal is not None and not is_dataset:
         raise UserError("--crystal belongs to a dataset (.h5); leave it out for a CIF")
     if args.n is not None and (not is_dataset or args.crystal is not None):
         raise UserError("--n belongs to a set; leave it out for one pattern")
-    options = _options(args, drawn=is_dataset)
+    options = _pattern_options(args, drawn=is_dataset)
     if is_dataset and args.crystal is None:
         return _make_set(args, options)
     return _make_one(args, options)
 
 
-def _options(args: argparse.Namespace, drawn: bool) -> PowderOptions:
+def _pattern_options(args: argparse.Namespace, drawn: bool) -> PowderOptions:
     from xrdml.crystal.radiation import Scan
     from xrdml.data.powder_options import PowderOptions, parse_ranges
 
@@ -106,11 +101,11 @@ def _options(args: argparse.Namespace, drawn: bool) -> PowderOptions:
 
 
 def _make_set(args: argparse.Namespace, options: PowderOptions) -> int:
-    from xrdml.cli.simulate import progress
+    from xrdml.cli._progress import progress
     from xrdml.crystal.store import StructureStore
     from xrdml.data.powder_set import make_set
 
-    if args.no_noise:
+    if not args.noise:
         raise UserError("--no-noise belongs to one pattern; leave it out, or choose one by --crystal")
     out = args.out or args.input.with_name(f"{args.input.stem}_powder.h5")
     if out.exists() and out.resolve() == args.input.resolve():
@@ -125,10 +120,10 @@ def _make_set(args: argparse.Namespace, options: PowderOptions) -> int:
     with progress(n, "patterns") as made:
         added = make_set(out, args.input, n, options, args.seed, workers=args.workers, made=made)
     if not added:
-        print(f"{out}: holds {n} patterns or more already; nothing to do")
+        say(f"{out}: holds {n} patterns or more already; nothing to do")
     else:
         seconds = time.monotonic() - started
-        print(f"{out}: {n} patterns ({added} new), {out.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s")
+        say(f"{out}: {n} patterns ({added} new), {out.stat().st_size / 1e6:.1f} MB, {seconds:.1f} s")
     return 0
 
 
@@ -146,19 +141,19 @@ def _make_one(args: argparse.Namespace, options: PowderOptions) -> int:
     writable_directory(out)
     check_overwriting(out, names, [args.input])
     title = f"{stem}, {structure.symmetry.short_name}"
-    write_xy(out / names[0], options, pattern, title, noise=not args.no_noise)
+    write_xy(out / names[0], options, pattern, title, noise=args.noise)
     write_reflections(out / names[1], options, pattern)
     draw_powder(out / names[2], options.scan, pattern, f"{title}, {options.scan.radiation.name}")
     about = {
         "input": str(args.input),
         "crystal": args.crystal,
         "seed": args.seed,
-        "noise": not args.no_noise,
+        "noise": args.noise,
         "space_group": structure.symmetry.name,
         "cell": list(structure.cell),
     }
     write_report(out / names[3], options, pattern, about)
-    print(
+    say(
         f"{out}: {len(pattern.counts)} points, {len(pattern.reflections.d)} reflections, "
         f"{pattern.counts.sum():d} counts"
     )

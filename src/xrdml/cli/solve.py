@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from xrdml.cli import _crystal
+from xrdml.api import SOLVE_ENDING
+from xrdml.cli import _crystal, _options
 from xrdml.cli._progress import best_so_far
-
-ENDING = "_solved"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,34 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="prior",
         help="the density prior (default), or SHELXT on the original and on the filled data",
     )
-    parser.add_argument(
-        "--weights",
-        default="density_prior",
-        metavar="NAME",
-        help="name or folder of the density prior (default density_prior)",
-    )
+    _crystal.add_model_argument(parser, "name or folder of a density prior (default density_prior)")
     parser.add_argument(
         "--reference", type=Path, metavar="FILE", help="CIF of a known structure to compare with"
     )
-    _crystal.add_output_arguments(parser, ENDING)
+    _crystal.add_output_arguments(parser, SOLVE_ENDING)
 
 
 def run(args: argparse.Namespace) -> int:
-    from xrdml.infer.solve import SolveRequest, solve_crystal
+    from xrdml.api import solve
 
-    request = SolveRequest(
-        **_crystal.crystal_arguments(args),
-        **_crystal.search_arguments(args),
-        **_crystal.output_arguments(args, ENDING),
-        weights=args.weights,
-        reference=args.reference,
-    )
     with best_so_far() as progress:
-        if args.engine == "shelxt":
-            from xrdml.infer.solve_by_shelxt import solve_by_shelxt
-
-            report = solve_by_shelxt(request, progress)
-        else:
-            report = solve_crystal(request, progress)
+        report = solve(args.input, **_options.given(args, solve), progress=progress)
     _crystal.print_report(report)
     return 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from xrdml.cli._console import say
+from xrdml.cli._options import add_overrides
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -23,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ]
     )
     parser.add_argument("--table", action="store_true", help="the table of results of all networks and sets")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="option=value, in any number")
+    add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,16 +44,15 @@ def run(args: argparse.Namespace) -> int:
         from xrdml.evaluate.table import TableConfig, make_table
 
         paths = make_table(load_config(args.overrides, "table", TableConfig))
-        print(paths[0].read_text(encoding="utf-8"))
-        print(f"written: {', '.join(map(str, paths))}")
+        say(paths[0].read_text(encoding="utf-8"))
+        say(f"written: {', '.join(map(str, paths))}")
         return 0
     config = load_config(args.overrides, "test", TestConfig)
     predictors = {p.name: p for p in map(load_predictor, config.models)}
     structures = read_structures(Path(config.data.path), config.data.subset, config.data.limit)
     crystals = known_crystals(structures, config.data.d_min_low, config.data.d_min_high)
     comparison = compare(predictors, counted(crystals, len(structures)))
-    for line in comparison.table():
-        print(line)
+    say(*comparison.table())
     paths = comparison.write(Path(config.out), {"config": OmegaConf.to_container(config)})
-    print(f"written: {', '.join(map(str, paths))}")
+    say(f"written: {', '.join(map(str, paths))}")
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from xrdml.cli._options import add_overrides
+
 GROUPS = ("model", "data", "trainer", "logger", "experiment")
 PRIOR = "model=density_prior"
 
@@ -33,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "  trainer.max_steps=20000      init=NAME begins from weights",
         ]
     )
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="group=choice or option=value, in any number"
-    )
+    add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:

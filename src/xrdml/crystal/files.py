@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xrdml.errors import UserError
+
+log = logging.getLogger("xrdml")
 
 
 @contextmanager
@@ -36,6 +39,7 @@ def replace_when_done(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as done:
             os.fsync(done.fileno())
         os.replace(temporary, path)
+        log.info("written: %s", path)
     except OSError as error:
         raise UserError(
             f"cannot write this file ({error.strerror or error}); it was left as it was", path=path
@@ -120,4 +124,5 @@ def read_text(path: str | Path) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
+    log.info("read: %s", path)
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from xrdml.crystal.cell import Cell, d_spacing
 from xrdml.crystal.cif import about_block, read_cif, read_document
 from xrdml.crystal.cif_reflections import read_cif_reflections
 from xrdml.crystal.files import read_text
+from xrdml.crystal.formula import contents_of_cell, parse_formula
 from xrdml.crystal.hklf import Hklf, check_code, parse_hklf
 from xrdml.crystal.reflections import Reflections
 from xrdml.crystal.shelx import parse_shelx, read_shelx
@@ -134,6 +135,29 @@ def load_measurement(
         _first(sources, "contents")[0],
         next((s.about.title for s in sources if s.about.title), ""),
     )
+
+
+def with_formula(measurement: Measurement, formula: str | None, z: int | None) -> Measurement:
+    """The measurement with the contents that a formula gives, or as it is.
+
+    Parameters
+    ----------
+    formula, z
+        One unit, and the number of units in the cell; None for what the volume suggests.
+
+    Raises
+    ------
+    UserError
+        A formula that cannot be read, or a z without one.
+    """
+    if formula is None:
+        if z is not None:
+            raise UserError("--z says how many units of --formula the cell holds; give --formula as well")
+        return measurement
+    if z is not None and z < 1:
+        raise UserError(f"--z {z}: give 1 or more")
+    contents = contents_of_cell(parse_formula(formula), measurement.cell, measurement.symmetry, z)
+    return replace(measurement, contents=contents)
 
 
 def is_cif(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ from typing import Any
 from xrdml import __version__
 from xrdml.crystal.cell import Cell
 from xrdml.crystal.files import check_overwriting, writable_directory, write_text
-from xrdml.crystal.formula import contents_of_cell, parse_formula
-from xrdml.crystal.load import SIBLINGS, Measurement, load_measurement
+from xrdml.crystal.load import SIBLINGS, Measurement, load_measurement, with_formula
 from xrdml.crystal.problem import FillProblem, make_problem
 from xrdml.crystal.reflections import Merged, merge
 from xrdml.errors import UserError
@@ -103,11 +102,7 @@ def load_case(request: CrystalRequest, d_min: float = 0.8) -> Case:
     measurement = load_measurement(
         request.input, ins=request.ins, cif=request.cif, cell=request.cell, space_group=request.space_group
     )
-    if request.formula is not None:
-        contents = contents_of_cell(
-            parse_formula(request.formula), measurement.cell, measurement.symmetry, request.z
-        )
-        measurement = replace(measurement, contents=contents)
+    measurement = with_formula(measurement, request.formula, request.z)
     merged = merge(measurement.reflections, measurement.symmetry)
     problem = make_problem(
         merged.reflections,
@@ -128,10 +123,6 @@ def _check(request: CrystalRequest) -> None:
             raise UserError(f"--{name} {getattr(request.search, name)}: give 1 or more")
     if not request.search.seconds > 0:
         raise UserError(f"--seconds {request.search.seconds:g}: give more than 0")
-    if request.z is not None and request.formula is None:
-        raise UserError("--z says how many units of --formula the cell holds; give --formula as well")
-    if request.z is not None and request.z < 1:
-        raise UserError(f"--z {request.z}: give 1 or more")
 
 
 def claim_output(case: Case, suffixes: Iterable[str], inputs: Iterable[Path | None] = ()) -> None:

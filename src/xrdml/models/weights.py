@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from xrdml.crystal.files import replace_when_done, write_text
 from xrdml.errors import UserError
 from xrdml.models import build_model
 from xrdml.shipped import shipped_folders
+
+log = logging.getLogger("xrdml")
 
 FORMAT = "xrdml weights"
 FORMAT_VERSION = 1
@@ -111,6 +114,7 @@ def load_weights(name: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         stored = safetensors.torch.load(data)
     except SafetensorError as error:
         raise UserError(f"not a safetensors file ({error}); fetch it again", path=path) from None
+    log.info("weights: %s, %s", folder, config.get("commit", "commit unknown"))
     state = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
     with torch.device("meta"):
         expected = build_model(config["model"]).state_dict()

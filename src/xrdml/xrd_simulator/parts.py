@@ -20,8 +20,13 @@ def ranges(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, part: tuple[int, int] | None = None) -> Iterator[None]:
     """Make the folder of parts and keep other runs out of it; the system frees a dead run's lock.
+
+    Parameters
+    ----------
+    part
+        (i, n): keep out only runs that make the same part or all of them.
 
     Raises
     ------
@@ -31,11 +36,14 @@ def alone_in(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(exist_ok=True)
         lock = open(folder / "lock", "w")  # noqa: SIM115 — held by the `with` below
+        own = open(folder / ("lock" if part is None else "lock-{}-of-{}".format(*part)), "w")  # noqa: SIM115
     except OSError as error:
         raise UserError(f"cannot write here ({error.strerror}); choose another place", path=folder) from None
-    with lock:
+    with lock, own:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_EX if part is None else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            if part is not None:
+                fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError("another run is making this data set; wait for it", path=folder) from None
         yield

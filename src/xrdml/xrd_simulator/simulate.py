@@ -55,6 +55,7 @@ def simulate(
     workers: int = 1,
     made: Callable[[int], None] = lambda _: None,
     shard_size: int = SHARD_SIZE,
+    part: tuple[int, int] | None = None,
 ) -> int:
     """Bring the data set at `path` to n crystals, by worker processes.
 
@@ -69,10 +70,14 @@ def simulate(
     made
         Called with numbers of crystals, found from an earlier run or made now; they sum to the
         return value.
+    part
+        (i, n): make only every n-th shard, from the i-th on (counted from 1), and leave them in the
+        folder of parts; other parts may be made there at the same time, by other machines. A call
+        without it joins what they made.
 
     Returns
     -------
-    The number of crystals added: 0 where the file already holds n or more.
+    The number of crystals added, or in this part: 0 where the file already holds n or more.
 
     Raises
     ------
@@ -89,18 +94,20 @@ def simulate(
     if have >= n:
         return 0
     folder = path.with_name(path.name + ".parts")
-    with alone_in(folder):
+    with alone_in(folder, part):
         shards = [
             Shard(start, stop, folder / f"shard-{start:09d}-{stop:09d}.h5")
             for start, stop in ranges(have, n, shard_size)
-        ]
+        ][slice(None) if part is None else slice(part[0] - 1, None, part[1])]
+        wanted = sum(shard.stop - shard.start for shard in shards)
         missing = [shard for shard in shards if not _is_done(shard, attributes)]
-        made((n - have) - sum(s.stop - s.start for s in missing))
+        made(wanted - sum(s.stop - s.start for s in missing))
         if missing:
             run_shards(missing, attributes, WORKERS[attributes["recipe"]], workers, made)
-        _assemble(path, existing, shards, attributes)
-        shutil.rmtree(folder, ignore_errors=True)
-    return n - have
+        if part is None:
+            _assemble(path, existing, shards, attributes)
+            shutil.rmtree(folder, ignore_errors=True)
+    return wanted
 
 
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
