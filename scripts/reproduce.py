@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-NETWORKS = ("unet", "fft_unet", "xrd_transformer")
+NETWORKS = ("unet", "fft_unet", "xrd_transformer", "patterson_unet")
+"""Pre-trained and fine-tuned; experiments `pretrain_…` and `finetune_…` of these names."""
+
+EXPERIMENTS = {
+    "unet, thesis' input": ["pretrain_unet", "thesis"],
+    "unet, normalised E": ["pretrain_unet", "normalised_e"],
+    "unet with SSIM": ["pretrain_unet", "relative", "ssim"],
+    "unet from 1.2 Å": ["pretrain_unet", "relative", "d_min_1p2"],
+}
+"""Rows of the table that are pre-trained alone, as `unet` is but for their experiments."""
 
 
 @dataclass(frozen=True)
@@ -43,33 +53,36 @@ class Scale:
     table: tuple[str, ...] = ()
 
 
+# Without dropout attention never writes its matrix down: five times as fast on a CPU.
+_TRANSFORMER = ("model.tokens=sphere", "model.dropout=0.0")
 _SMALL = {
     "unet": ("model.width=4",),
     "fft_unet": ("model.width=4",),
-    "xrd_transformer": ("model.width=12", "model.blocks=1", "model.tokens=sphere"),
+    "xrd_transformer": ("model.width=12", "model.blocks=1", *_TRANSFORMER),
+    "patterson_unet": ("model.width=4",),
 }
 _CPU = {
-    "unet": ("model.width=14",),
-    "fft_unet": ("model.width=12",),
-    # Without dropout attention never writes its matrix down: five times as fast on a CPU.
-    "xrd_transformer": ("model.width=72", "model.blocks=2", "model.tokens=sphere", "model.dropout=0.0"),
+    "unet": ("model.width=8",),
+    "fft_unet": ("model.width=8",),
+    "xrd_transformer": ("model.width=32", "model.blocks=2", *_TRANSFORMER),
+    "patterson_unet": ("model.width=8",),
 }
 SCALES = {
     "smoke": Scale(
-        train=40,
+        train=24,
         test=6,
-        molecules=60,
+        molecules=24,
         pretrain=("trainer.max_epochs=1", "data.batch_size=8"),
         finetune=("trainer.max_epochs=1",),
         networks=_SMALL,
         table=("limit=6",),
     ),
     "cpu": Scale(
-        train=6_000,
-        test=300,
-        molecules=6_000,
-        pretrain=("trainer.max_epochs=5", "data.batch_size=32"),
-        finetune=("trainer.max_epochs=30",),
+        train=700,
+        test=100,
+        molecules=1_500,
+        pretrain=("trainer.max_epochs=6", "data.batch_size=8"),
+        finetune=("trainer.max_epochs=8", "data.batch_size=8"),
         networks=_CPU,
     ),
     # The thesis': 400 000 crystals for training and 100 000 for validation, 100 epochs at most.
@@ -82,46 +95,82 @@ SCALES = {
         networks=dict.fromkeys(NETWORKS, ()),
     ),
 }
+# Real crystals are centrosymmetric more often than not.
+_GROUPS = ["--space-groups", "P21,C2,P21/c,C2/c"]
 
 
-def stages(scale: Scale, work: Path, real: Path | None) -> Iterator[tuple[str, list[str]]]:
-    """Name and `xrdml` command of each stage, in order."""
-    library, train, imported = work / "molecules.h5", work / "train.h5", work / "real.h5"
+def stages(
+    scale: Scale, work: Path, real: Path | None, train: Path | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Name and `xrdml` command of each stage, in order; one more is one more `yield`.
+
+    Parameters
+    ----------
+    real
+        Folder of CIFs to fine-tune on and to test on; None leaves both out.
+    train
+        A dataset file to train on; None makes one.
+    """
+    library, imported = work / "molecules.h5", work / "real.h5"
     molecular = ["--recipe", "molecular", "--molecules", str(library)]
     yield "molecules", ["molecules", str(library), "--n", str(scale.molecules), "--seed", "1"]
-    yield "train set", ["simulate", str(train), "--n", str(scale.train), "--seed", "1", *molecular]
+    if train is None:
+        train = work / "train.h5"
+        yield (
+            "train set",
+            ["simulate", str(train), "--n", str(scale.train), "--seed", "1", *_GROUPS, *molecular],
+        )
     test = ["--n", str(scale.test), "--seed", "2"]
     yield "test set, molecular", ["simulate", str(work / "test_molecular.h5"), *test, *molecular]
     yield "test set, thesis", ["simulate", str(work / "test_thesis.h5"), *test, "--thesis"]
     if real is not None:
         yield "real set", ["import-cif", str(real), str(imported)]
+    simulated = [f"data.path={train}", "data.laue_group=P 1 2/m 1", "data.test_fraction=0.0", *scale.pretrain]
     for network in NETWORKS:
-        common = [*scale.networks[network], "logger.tensorboard=false"]
-        first = work / "weights" / f"pretrain_{network}"
+        options = scale.networks[network]
+        first, second = _weights(work, network)
         yield (
             f"pretrain {network}",
-            [
-                *("train", f"experiment=pretrain_{network}", f"data.path={train}", "data.test_fraction=0.0"),
-                *(*common, *scale.pretrain, f"run.dir={work / 'runs' / first.name}", f"export={first}"),
-            ],
+            _train([f"pretrain_{network}", "relative"], work, first, [*options, *simulated]),
         )
         if real is not None:
-            second = work / "weights" / f"finetune_{network}"
-            yield (
-                f"finetune {network}",
-                [
-                    *("train", f"experiment=finetune_{network}", f"data.path={imported}", f"init={first}"),
-                    *(*common, *scale.finetune, f"run.dir={work / 'runs' / second.name}", f"export={second}"),
-                ],
-            )
-    yield "table", ["test", "--table", f"work={work}", *scale.table, *([] if real else _without_real(work))]
+            published = [f"data.path={imported}", f"init={first}", *scale.finetune]
+            tuned = [f"finetune_{network}", "relative"]
+            yield f"finetune {network}", _train(tuned, work, second, [*options, *published])
+    for name, experiments in EXPERIMENTS.items():
+        options = scale.networks["unet"]
+        yield name, _train(experiments, work, _weights(work, name)[0], [*options, *simulated])
+    yield "table", ["test", "--table", *_table(work, real is not None), *scale.table]
 
 
-def _without_real(work: Path) -> list[str]:
-    sets = [("thesis", "simulated"), ("molecular", "none")]
-    listed = ",".join(f"{{name:{name},path:{work}/test_{name}.h5,kind:{kind}}}" for name, kind in sets)
-    rows = ",".join(f"{{name:{name},before:{work}/weights/pretrain_{name}}}" for name in NETWORKS)
-    return [f"sets=[{listed}]", f"rows=[{rows}]"]
+def _weights(work: Path, row: str) -> tuple[Path, Path]:
+    """Folders of the weights of a row before and after fine-tuning."""
+    name = re.sub(r"\W+", "_", row)
+    return work / "weights" / f"pretrain_{name}", work / "weights" / f"finetune_{name}"
+
+
+def _train(experiments: list[str], work: Path, weights: Path, options: list[str]) -> list[str]:
+    chosen = f"experiment=[{','.join(experiments)}]"
+    run = f"run.dir={work / 'runs' / weights.name}"
+    return ["train", chosen, *options, "logger.tensorboard=false", run, f"export={weights}"]
+
+
+def _table(work: Path, real: bool) -> list[str]:
+    """Sets and rows of the table."""
+    sets = [
+        f"{{name: thesis, path: {work}/test_thesis.h5, kind: simulated}}",
+        f"{{name: molecular, path: {work}/test_molecular.h5, kind: none}}",
+    ]
+    if real:
+        published = f"path: {work}/real.h5, subset: test, kind: real"
+        sets.append(f"{{name: real, {published}}}")
+        sets.append(f"{{name: real_acentric, {published}, space_groups: [P21, C2]}}")
+    rows = []
+    for name in (*NETWORKS, *EXPERIMENTS):
+        before, after = _weights(work, name)
+        tuned = f", after: {after}" if real and name in NETWORKS else ""
+        rows.append(f'{{name: "{name}", before: {before}{tuned}}}')
+    return [f"out={work / 'table'}", f"sets=[{', '.join(sets)}]", f"rows=[{', '.join(rows)}]"]
 
 
 def main() -> int:
@@ -132,6 +181,7 @@ def main() -> int:
         "--real", type=Path, help="folder of CIFs; default ../shared/data/structures, if there"
     )
     parser.add_argument("--no-real", action="store_true", help="leave fine-tuning out")
+    parser.add_argument("--train", type=Path, help="dataset file to train on, instead of making one")
     parser.add_argument("--work", type=Path, help="default results/reproduce/SCALE")
     args = parser.parse_args()
     work = args.work or Path("results/reproduce") / args.scale
@@ -142,7 +192,7 @@ def main() -> int:
         print("no real crystals: fine-tuning is left out; give --real FOLDER of CIFs", flush=True)
     times_file = work / "times.json"
     times = json.loads(times_file.read_text()) if times_file.exists() else {}
-    for name, command in stages(SCALES[args.scale], work, real):
+    for name, command in stages(SCALES[args.scale], work, real, args.train):
         if name in times:
             print(f"== {name}: done before in {times[name]:.0f} s", flush=True)
             continue

@@ -13,6 +13,8 @@ from omegaconf import MISSING
 
 from xrdml.crystal.files import writable_directory, write_text
 from xrdml.crystal.problem import Predictor
+from xrdml.crystal.structure import Structure
+from xrdml.crystal.symmetry import symmetry
 from xrdml.data.structures import read_structures
 from xrdml.errors import UserError
 from xrdml.evaluate.compare import Comparison, compare, counted
@@ -48,6 +50,7 @@ class CrystalSet:
     path: str = MISSING
     subset: str = "all"
     kind: str = MISSING
+    space_groups: list[str] | None = None
 
 
 @dataclass
@@ -103,7 +106,7 @@ def make_table(config: Any) -> list[Path]:
     text, content = [_INTRODUCTION], []
     for chosen in config.sets:
         name = chosen.name
-        structures = read_structures(Path(chosen.path), chosen.subset, config.limit)
+        structures = _structures(chosen, config.limit)
         for limit, entries in sorted(by_limit.items(), reverse=True):
             baselines = [Entry(b, "", load_predictor(b), b) for b in config.baselines]
             lines = [*entries, *baselines]
@@ -123,6 +126,19 @@ def make_table(config: Any) -> list[Path]:
     write_text(out / "results.json", json.dumps(described, indent=2, ensure_ascii=False) + "\n")
     write_text(out / "results.md", "\n".join(text) + "\n")
     return [out / "results.md", out / "results.json", *written]
+
+
+def _structures(chosen: CrystalSet, limit: int | None) -> list[tuple[str, Structure]]:
+    """The first crystals of a set, of its space groups alone where it names some."""
+    found = read_structures(Path(chosen.path), chosen.subset, None if chosen.space_groups else limit)
+    if chosen.space_groups:
+        wanted = {symmetry(name).name for name in chosen.space_groups}
+        found = [item for item in found if item[1].symmetry.name in wanted][:limit]
+        if not found:
+            raise UserError(
+                f"no crystal of {', '.join(sorted(wanted))}; give other space_groups", path=chosen.path
+            )
+    return found
 
 
 def _entries(rows: Sequence[Row]) -> dict[float, list[Entry]]:

@@ -60,7 +60,8 @@ class PattersonUNet(nn.Module):
             nn.Linear(64, 1),
         )
         # It begins with what an amplitude is without any knowledge of the structure.
-        nn.init.zeros_(self.head[-1].weight)  # type: ignore[arg-type]
+        for parameter in self.head[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
         """(B, C, H, K, L) → (B, H, K, L), any H, K, L; one crystal after the other."""

@@ -129,7 +129,7 @@ def triplet_sums(
     Returns
     -------
     Tensor
-        In units of the root mean square over the positions beyond the measured ones' resolution, (B, H, K, L).
+        In units of its root mean square beyond the resolution of the measured ones, (B, H, K, L).
     """
     expected = expected_amplitude(f, measured, epsilon, s)
     excess = ((f / expected) ** 2 - 1) * measured
