@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-NETWORKS = ("unet", "fft_unet", "xrd_transformer", "patterson_unet")
+NETWORKS = ("unet", "patterson_unet", "fft_unet", "xrd_transformer")
 """Pre-trained and fine-tuned; experiments `pretrain_…` and `finetune_…` of these names."""
 
 EXPERIMENTS = {
@@ -64,9 +64,10 @@ _SMALL = {
 _CPU = {
     "unet": ("model.width=8",),
     "fft_unet": ("model.width=8",),
-    "xrd_transformer": ("model.width=32", "model.blocks=2", *_TRANSFORMER),
+    "xrd_transformer": ("model.width=16", "model.blocks=1", *_TRANSFORMER),
     "patterson_unet": ("model.width=8",),
 }
+_SHORT = ("data.batch_size=4", "optimizer.schedule=cosine", "trainer.threads=1")
 SCALES = {
     "smoke": Scale(
         train=24,
@@ -79,10 +80,10 @@ SCALES = {
     ),
     "cpu": Scale(
         train=700,
-        test=100,
+        test=80,
         molecules=1_500,
-        pretrain=("trainer.max_epochs=6", "data.batch_size=8"),
-        finetune=("trainer.max_epochs=8", "data.batch_size=8"),
+        pretrain=("trainer.max_epochs=2", "optimizer.lr=2e-3", *_SHORT),
+        finetune=("trainer.max_epochs=3", "optimizer.lr=5e-4", *_SHORT),
         networks=_CPU,
     ),
     # The thesis': 400 000 crystals for training and 100 000 for validation, 100 epochs at most.
