@@ -93,10 +93,19 @@ def test_a_resumed_run_equals_an_unbroken_one(words, tmp_path, stop, monkeypatch
     assert same(weights(resumed), weights(whole))
 
 
-def test_a_resumed_transformer_equals_an_unbroken_one(words, tmp_path, monkeypatch):
-    """Dropout and a cosine go on where they stopped, in the middle of an epoch."""
-    words = [*words, "experiment=pretrain_xrd_transformer", "model.width=8", "model.tokens=sphere"]
-    words += ["model.blocks=1", "trainer.max_epochs=2", "model.cell=true", "loss.ssim=0.1"]
+@pytest.mark.parametrize(
+    "network",
+    [
+        # Dropout and a cosine go on where they stopped, in the middle of an epoch.
+        ["experiment=pretrain_xrd_transformer", "model.width=8", "model.tokens=sphere", "model.blocks=1",
+         "model.cell=true", "loss.ssim=0.1"],
+        ["experiment=[pretrain_fft_unet,relative]", "model.form=full_sphere"],
+        ["experiment=pretrain_patterson_unet"],
+    ],
+    ids=["xrd_transformer", "fft_unet", "patterson_unet"],
+)  # fmt: skip
+def test_a_resumed_network_equals_an_unbroken_one(words, tmp_path, network, monkeypatch):
+    words = [*words, *network, "trainer.max_epochs=2"]
     whole = fit(load_config([*words, f"run.dir={tmp_path / 'whole'}"]))
 
     import xrdml.training.fit as module
@@ -118,7 +127,11 @@ def curves(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [["model=unet"], ["model=xrd_transformer", "model.dropout=0.0"]])
+@pytest.mark.parametrize(
+    "model",
+    [["model=unet"], ["model=xrd_transformer", "model.dropout=0.0"], ["model=patterson_unet"]],
+    ids=lambda words: words[0],
+)
 def test_two_processes_learn_as_one(words, tmp_path, model):
     """DDP over gloo: the same curves as one process with the same global batch.
 
