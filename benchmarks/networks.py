@@ -2,8 +2,8 @@
 
 `python benchmarks/networks.py [--device cuda] [--threads 1] [--seconds 4] [--only unet] [--small]`.
 A step is reading the crystals, making their tensors (on the device of the network), forward, backward and
-the optimizer. The share is that of the first two: what the network waits for. Width of the thesis, and one for CPUs;
-the transformer with all tokens (the thesis) and with those of the sphere.
+the optimizer. The share is that of the first two: what the network waits for. Width of the thesis, and one
+for CPUs; the transformer with all tokens (the thesis) and with those of the sphere.
 """
 
 from __future__ import annotations
