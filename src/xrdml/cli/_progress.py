@@ -13,28 +13,35 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def best_so_far() -> Iterator[Callable[[str, float], None]]:
-    """A function that shows what is going on and the best R so far."""
+def status() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is going on."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if is_quiet():
-        yield lambda what, r: None
+        yield lambda what: None
     elif not console.is_terminal:
         yield _plain()
     else:
-        with console.status("starting") as status:
-            yield lambda what, r: status.update(f"{what}, best R {r:.3f}")
+        with console.status("starting") as shown:
+            yield shown.update
 
 
-def _plain() -> Callable[[str, float], None]:
+@contextmanager
+def best_so_far() -> Iterator[Callable[[str, float], None]]:
+    """A function that shows what is going on and the best R so far."""
+    with status() as show:
+        yield lambda what, r: show(f"{what}, best R {r:.3f}")
+
+
+def _plain() -> Callable[[str], None]:
     last = time.monotonic()
 
-    def show(what: str, r: float) -> None:
+    def show(what: str) -> None:
         nonlocal last
         if time.monotonic() - last > SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            print(f"{what}, best R {r:.3f}", file=sys.stderr, flush=True)
+            print(what, file=sys.stderr, flush=True)
 
     return show
 

@@ -22,8 +22,10 @@ COMMANDS = {
     "simulate": "make random crystals into an HDF5 file",
     "import-cif": "make published crystals (CIFs) into an HDF5 file, with families",
     "inspect": "show what the crystals of a file look like, beside published ones",
+    "report": "show a result or a training run as one HTML file",
     "train": "train a network (Hydra overrides follow, e.g. model=unet)",
     "test": "measure a network or a baseline on any data (Hydra overrides follow)",
+    "explain": "show what networks learned: attention, Grad-CAM, sensitivity, sections, path of a solution",
     "info": "show versions, devices and weights",
     "completion": "print what makes a shell complete commands and options",
 }

@@ -1,0 +1,1 @@
+"""What the networks learned: attention, Grad-CAM, sensitivity, sections, contraction, paths of solutions."""
