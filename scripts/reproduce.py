@@ -146,7 +146,8 @@ def stages(
 
 def _weights(work: Path, row: str) -> tuple[Path, Path]:
     """Folders of the weights of a row before and after fine-tuning."""
-    name = re.sub(r"\W+", "_", row)
+    # Hydra reads plain ASCII without quotes.
+    name = re.sub(r"\W+", "_", row, flags=re.ASCII)
     return work / "weights" / f"pretrain_{name}", work / "weights" / f"finetune_{name}"
 
 
