@@ -18,6 +18,7 @@ from xrdml.phasing.solve import SolveOptions
 OWN_DEFAULT = {
     "--n": "as many as the command makes",
     "--seed": "random phases begin at 0, simulations at 1",
+    "--model": "explain takes several, and all that come along without it",
 }
 OWN_HELP = {
     "--n": "names what is counted",
