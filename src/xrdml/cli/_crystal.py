@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xrdml.cli import _options
 from xrdml.cli._console import say, warn
 
 if TYPE_CHECKING:
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
     from xrdml.infer.solve_report import SolveReport
 
 
-def add_crystal_arguments(parser: argparse.ArgumentParser) -> None:
-    """The input file, and where cell, space group and contents come from."""
-    parser.add_argument("input", type=Path, help="measured reflections: HKLF 4, or a CIF that holds them")
+def add_crystal_arguments(
+    parser: argparse.ArgumentParser,
+    what: str = "measured reflections: HKLF 4, or a CIF that holds them",
+    nargs: str | None = None,
+) -> None:
+    """The input, and where cell, space group and contents come from."""
+    parser.add_argument("input", type=Path, nargs=nargs, help=what)
     crystal = parser.add_argument_group(
         "crystal", "cell, space group and formula; by default from <input>.ins, .res or .cif beside the input"
     )
@@ -61,6 +66,17 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         help="end the search after so long (default: no limit)",
     )
     search.add_argument("--seed", type=int, default=0, metavar="N", help="of the random phases (default 0)")
+
+
+def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
+    """Many crystals at a time."""
+    batch = parser.add_argument_group(
+        "batch",
+        "a folder or several files: --out is the folder of all results and of summary.csv; --ins, --cif and "
+        "--reference are names in the folder of each crystal; what is done already is skipped",
+    )
+    batch.add_argument("--list", type=Path, metavar="FILE", help="text file with one input a line")
+    _options.add_workers(batch)
 
 
 def add_model_argument(parser: argparse.ArgumentParser, what: str) -> None:

@@ -13,10 +13,7 @@ from xrdml.errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from xrdml.cli._crystal import add_crystal_arguments
 
-    add_crystal_arguments(parser)
-    for action in parser._actions:
-        if action.dest == "input":
-            action.help = "dataset or molecule library (.h5), CIF, folder of CIFs, or measured .hkl"
+    add_crystal_arguments(parser, "dataset or molecule library (.h5), CIF, folder of CIFs, or measured .hkl")
     parser.add_argument(
         "--reference", default="published", metavar="FILE",
         help="what to set beside it: a file that --json wrote, or anything that can be inspected; "

@@ -128,7 +128,7 @@ def _make_set(args: argparse.Namespace, options: PowderOptions) -> int:
 
 
 def _make_one(args: argparse.Namespace, options: PowderOptions) -> int:
-    from xrdml.crystal.files import check_overwriting, writable_directory
+    from xrdml.crystal.files import OnlyRunIn, check_overwriting, writable_directory
     from xrdml.data.powder_files import write_reflections, write_report, write_xy
     from xrdml.data.powder_patterns import make_patterns
     from xrdml.evaluate.powder_figure import draw_powder
@@ -141,9 +141,6 @@ def _make_one(args: argparse.Namespace, options: PowderOptions) -> int:
     writable_directory(out)
     check_overwriting(out, names, [args.input])
     title = f"{stem}, {structure.symmetry.short_name}"
-    write_xy(out / names[0], options, pattern, title, noise=args.noise)
-    write_reflections(out / names[1], options, pattern)
-    draw_powder(out / names[2], options.scan, pattern, f"{title}, {options.scan.radiation.name}")
     about = {
         "input": str(args.input),
         "crystal": args.crystal,
@@ -152,7 +149,11 @@ def _make_one(args: argparse.Namespace, options: PowderOptions) -> int:
         "space_group": structure.symmetry.name,
         "cell": list(structure.cell),
     }
-    write_report(out / names[3], options, pattern, about)
+    with OnlyRunIn(out):
+        write_xy(out / names[0], options, pattern, title, noise=args.noise)
+        write_reflections(out / names[1], options, pattern)
+        draw_powder(out / names[2], options.scan, pattern, f"{title}, {options.scan.radiation.name}")
+        write_report(out / names[3], options, pattern, about)
     say(
         f"{out}: {len(pattern.counts)} points, {len(pattern.reflections.d)} reflections, "
         f"{pattern.counts.sum():d} counts"

@@ -10,16 +10,12 @@ import argparse
 from pathlib import Path
 
 from xrdml.api import SOLVE_ENDING
-from xrdml.cli import _crystal, _options
-from xrdml.cli._progress import best_so_far
+from xrdml.cli import _batch, _crystal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = (
-        "Status 0: the command ran; whether the crystal was solved is printed and stands in report.json. "
-        "Status 2: bad input."
-    )
-    _crystal.add_crystal_arguments(parser)
+    parser.epilog = _batch.EXIT_STATUS
+    _crystal.add_crystal_arguments(parser, _batch.INPUT, nargs="*")
     _crystal.add_search_arguments(parser)
     parser.add_argument(
         "--engine",
@@ -31,13 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", type=Path, metavar="FILE", help="CIF of a known structure to compare with"
     )
+    _crystal.add_batch_arguments(parser)
     _crystal.add_output_arguments(parser, SOLVE_ENDING)
 
 
 def run(args: argparse.Namespace) -> int:
     from xrdml.api import solve
 
-    with best_so_far() as progress:
-        report = solve(args.input, **_options.given(args, solve), progress=progress)
-    _crystal.print_report(report)
-    return 0
+    return _batch.run(args, "solve", solve, SOLVE_ENDING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from xrdml.errors import UserError
 
 log = logging.getLogger("xrdml")
+
+UNFINISHED = ".unfinished"
 
 
 @contextmanager
@@ -75,8 +78,46 @@ def writable_directory(path: str | Path) -> Path:
     return path
 
 
+class OnlyRunIn:
+    """Keeps other runs from writing the same results while a `with` block runs.
+
+    A mark in the directory says that the results are ours while no report does: a run that was killed
+    may be repeated, and its files are not taken for the user's.
+
+    Raises
+    ------
+    UserError
+        Another run holds the directory. The system frees the lock of a run that died.
+    """
+
+    def __init__(self, directory: str | Path):
+        self._directory = Path(directory)
+        self._handle = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._handle)
+            raise UserError(
+                "another run is writing here; wait for it, or choose another --out", path=directory
+            ) from None
+
+    def __enter__(self) -> OnlyRunIn:
+        try:
+            write_text(self._directory / UNFINISHED, "")
+        except UserError:
+            os.close(self._handle)
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        done = (self._directory / "report.json").exists() or len(os.listdir(self._directory)) == 1
+        if error == (None, None, None) or done:
+            (self._directory / UNFINISHED).unlink(missing_ok=True)
+        os.close(self._handle)
+
+
 def check_overwriting(directory: Path, names: Iterable[str], inputs: Iterable[Path | None]) -> None:
-    """Refuse to write over an input, or over a file that no report.json beside it says is ours.
+    """Refuse to write over an input, or over a file that no report or mark beside it says is ours.
 
     Raises
     ------
@@ -84,7 +125,7 @@ def check_overwriting(directory: Path, names: Iterable[str], inputs: Iterable[Pa
         One of `names` in `directory` would be lost.
     """
     given = {path.resolve() for path in inputs if path is not None}
-    ours = (directory / "report.json").exists()
+    ours = any((directory / name).exists() for name in ("report.json", UNFINISHED))
     for target in (directory / name for name in names):
         if target.exists() and (target.resolve() in given or not ours):
             raise UserError(

@@ -12,7 +12,7 @@ from typing import Any
 
 from xrdml import __version__
 from xrdml.crystal.cell import Cell
-from xrdml.crystal.files import check_overwriting, writable_directory, write_text
+from xrdml.crystal.files import OnlyRunIn, check_overwriting, writable_directory, write_text
 from xrdml.crystal.load import SIBLINGS, Measurement, load_measurement, with_formula
 from xrdml.crystal.problem import FillProblem, make_problem
 from xrdml.crystal.reflections import Merged, merge
@@ -125,8 +125,8 @@ def _check(request: CrystalRequest) -> None:
         raise UserError(f"--seconds {request.search.seconds:g}: give more than 0")
 
 
-def claim_output(case: Case, suffixes: Iterable[str], inputs: Iterable[Path | None] = ()) -> None:
-    """Make the output folder, unless a file of the user's would be lost in it.
+def claim_output(case: Case, suffixes: Iterable[str], inputs: Iterable[Path | None] = ()) -> OnlyRunIn:
+    """Make the output folder, unless a file of the user's would be lost in it, and hold it.
 
     Parameters
     ----------
@@ -135,16 +135,21 @@ def claim_output(case: Case, suffixes: Iterable[str], inputs: Iterable[Path | No
     inputs
         Further files that were read.
 
+    Returns
+    -------
+    What keeps other runs out, for a `with` block around all that is written.
+
     Raises
     ------
     UserError
-        The folder cannot be written, or holds such a file.
+        The folder cannot be written, holds such a file, or another run is writing to it.
     """
     request = case.request
     writable_directory(case.out)
     given = [request.input, request.ins, request.cif, *inputs]
     given += [request.input.with_suffix(suffix) for suffix in SIBLINGS]
     check_overwriting(case.out, [case.stem + suffix for suffix in suffixes], given)
+    return OnlyRunIn(case.out)
 
 
 def finish(report: CrystalReport, case: Case, suffixes: Iterable[str], started: float) -> None:

@@ -67,18 +67,18 @@ def infer(options: InferOptions, progress: Progress | None = None) -> Report:
     _check(options)
     case = load_case(options, options.d_min)
     problem = case.problem
-    claim_output(case, SUFFIXES)
-    prediction, model = _predict(options, problem, progress)
-    filled = restore(problem, prediction)
-    f_true = true_amplitudes(problem, case.merged) if options.cut is not None else None
-    comparison = None if f_true is None else score(problem, f_true, prediction.f)
-    report = build_report(case, filled, comparison=comparison, model=model)
-    _write(report, case, options, filled, f_true)
-    if isinstance(prediction, PhasedPrediction):
-        _write_solution(report, case, options, prediction)
-    elif options.phases:
-        report.warnings.append("the crystal was not solved, so that no phases were written")
-    finish(report, case, SUFFIXES, started)
+    with claim_output(case, SUFFIXES):
+        prediction, model = _predict(options, problem, progress)
+        filled = restore(problem, prediction)
+        f_true = true_amplitudes(problem, case.merged) if options.cut is not None else None
+        comparison = None if f_true is None else score(problem, f_true, prediction.f)
+        report = build_report(case, filled, comparison=comparison, model=model)
+        _write(report, case, options, filled, f_true)
+        if isinstance(prediction, PhasedPrediction):
+            _write_solution(report, case, options, prediction)
+        elif options.phases:
+            report.warnings.append("the crystal was not solved, so that no phases were written")
+        finish(report, case, SUFFIXES, started)
     return report
 
 

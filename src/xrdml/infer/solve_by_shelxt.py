@@ -46,34 +46,34 @@ def solve_by_shelxt(request: SolveRequest, progress: Progress | None = None) -> 
     if request.phases:
         raise UserError("--phases: SHELXT leaves atoms and no phases; use --engine prior")
     case, reference = load_with_reference(request)
-    claim_output(case, SUFFIXES, [request.reference])
-    found = {"original": _run(case, _measured(case))}
-    if len(case.problem.missing) > 0:
-        found["filled"] = _run(case, _filled(request, case, progress))
-    judged = {name: (s, *_fit(case, s.structure)) for name, s in found.items() if s is not None}
-    content: dict[str, Any] = {
-        **crystal_content(case.measurement, case.merged, case.problem, request.cut),
-        "engine": "shelxt",
-        "solved": False,
-        "shelxt": dict.fromkeys(found),
-        "reference": None,
-        "metrics": DESCRIPTIONS,
-        "files": {},
-    }
-    for name, (solution, r1, _) in judged.items():
-        content["shelxt"][name] = _described(solution, r1)
-    if judged:
-        best = min(judged, key=lambda name: judged[name][1])
-        solution, r1, scale = judged[best]
-        content |= {"solved": bool(r1 <= MAX_R1), "data": best, "r1": r1}
-        content["reference"] = _compared(request, reference, case, solution.structure)
-        remarks = [
-            f"{'solved' if r1 <= MAX_R1 else 'NOT SOLVED, best attempt'} by SHELXT, {best} data",
-            f"R1 {solution.r1:.3f}, Rweak {solution.r_weak:.3f}, alpha {solution.alpha:.3f}",
-        ]
-        content["files"] = write_atoms(case, solution.structure, remarks, scale)
-    report = SolveReport(content, list(crystal_warnings(case.merged, case.problem)))
-    finish(report, case, SUFFIXES, started)
+    with claim_output(case, SUFFIXES, [request.reference]):
+        found = {"original": _run(case, _measured(case))}
+        if len(case.problem.missing) > 0:
+            found["filled"] = _run(case, _filled(request, case, progress))
+        judged = {name: (s, *_fit(case, s.structure)) for name, s in found.items() if s is not None}
+        content: dict[str, Any] = {
+            **crystal_content(case.measurement, case.merged, case.problem, request.cut),
+            "engine": "shelxt",
+            "solved": False,
+            "shelxt": dict.fromkeys(found),
+            "reference": None,
+            "metrics": DESCRIPTIONS,
+            "files": {},
+        }
+        for name, (solution, r1, _) in judged.items():
+            content["shelxt"][name] = _described(solution, r1)
+        if judged:
+            best = min(judged, key=lambda name: judged[name][1])
+            solution, r1, scale = judged[best]
+            content |= {"solved": bool(r1 <= MAX_R1), "data": best, "r1": r1}
+            content["reference"] = _compared(request, reference, case, solution.structure)
+            remarks = [
+                f"{'solved' if r1 <= MAX_R1 else 'NOT SOLVED, best attempt'} by SHELXT, {best} data",
+                f"R1 {solution.r1:.3f}, Rweak {solution.r_weak:.3f}, alpha {solution.alpha:.3f}",
+            ]
+            content["files"] = write_atoms(case, solution.structure, remarks, scale)
+        report = SolveReport(content, list(crystal_warnings(case.merged, case.problem)))
+        finish(report, case, SUFFIXES, started)
     return report
 
 

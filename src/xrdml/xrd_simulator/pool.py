@@ -28,7 +28,7 @@ class Shard:
     path: Path
 
 
-class _Worker:
+class Worker:
     """A fresh interpreter; nothing of the parent's `__main__` or modules comes with it."""
 
     def __init__(self, module: str, attributes: dict[str, Any]):
@@ -43,9 +43,9 @@ class _Worker:
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its workers
         )
         self.pending = b""
-        self._send(attributes)
+        self.send(attributes)
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
@@ -54,7 +54,7 @@ class _Worker:
             pass  # it has died: reading from it says so, with the reason
 
     def give(self, shard: Shard) -> None:
-        self._send({"start": shard.start, "stop": shard.stop, "path": str(shard.path)})
+        self.send({"start": shard.start, "stop": shard.stop, "path": str(shard.path)})
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Messages that have come, or None when there will be no more."""
@@ -112,11 +112,11 @@ def run_shards(
         A crystal cannot be made, a file cannot be written, or a worker died. Finished shards stay.
     """
     waiting = list(reversed(shards))
-    team: list[_Worker] = []
+    team: list[Worker] = []
     with selectors.DefaultSelector() as selector:
         try:
             for _ in range(min(workers, len(shards))):
-                worker = _Worker(module, attributes)
+                worker = Worker(module, attributes)
                 team.append(worker)
                 assert worker.process.stdout is not None
                 selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
