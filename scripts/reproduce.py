@@ -82,7 +82,7 @@ SCALES = {
         train=700,
         test=80,
         molecules=1_500,
-        pretrain=("trainer.max_epochs=2", "optimizer.lr=2e-3", *_SHORT),
+        pretrain=("trainer.max_epochs=1", "data.val_fraction=0.06", "optimizer.lr=2e-3", *_SHORT),
         finetune=("trainer.max_epochs=3", "optimizer.lr=5e-4", *_SHORT),
         networks=_CPU,
     ),

@@ -13,6 +13,7 @@ from xrdml.data import keys
 from xrdml.data.tensors import TensorBatch
 from xrdml.errors import UserError
 from xrdml.physics.patterson import triplet_sums
+from xrdml.physics.wilson import expected_amplitude
 
 
 def _everywhere(batch: TensorBatch, value: Tensor) -> Tensor:
@@ -35,9 +36,20 @@ _CELL: dict[str, Callable[[TensorBatch], Tensor]] = {
 }
 
 
-def _triplets(batch: TensorBatch) -> Tensor:
-    given = (batch[key] for key in (keys.F_INPUT, keys.MEASURED, keys.EPSILON, keys.S))
-    return triplet_sums(*given, batch[keys.GRID].lower)
+def _triplets(batch: TensorBatch, e: Tensor) -> Tensor:
+    return triplet_sums(e, batch[keys.MEASURED], batch[keys.S], batch[keys.GRID].lower)
+
+
+def _shell(i: int) -> Callable[[TensorBatch, Tensor], Tensor]:
+    def mean(batch: TensorBatch, e: Tensor) -> Tensor:
+        measured, s = batch[keys.MEASURED], batch[keys.S]
+        volume = (s / torch.where(measured, s, 0).amax((1, 2, 3), keepdim=True)) ** 3
+        inside = measured & ((volume * N_SHELLS).long().clamp_max(N_SHELLS - 1) == i)
+        count = inside.sum((1, 2, 3))
+        found = torch.where(inside, e.square(), 0).sum((1, 2, 3)) / count.clamp_min(1)
+        return _everywhere(batch, torch.where(count > 0, found.clamp(0.05, 20).log(), 0))
+
+    return mean
 
 
 _CHANNELS: dict[str, Callable[[TensorBatch], Tensor]] = {
@@ -48,8 +60,13 @@ _CHANNELS: dict[str, Callable[[TensorBatch], Tensor]] = {
     "centric": lambda batch: batch[keys.CENTRIC] & (batch[keys.MEASURED] | batch[keys.PREDICT]),
     "epsilon": lambda batch: batch[keys.EPSILON],
     "s": lambda batch: batch[keys.S],
-    "triplets": _triplets,
     **_CELL,
+}
+N_SHELLS = 7
+SHELL_CHANNELS = tuple(f"shell_{i + 1}" for i in range(N_SHELLS))
+_OF_E: dict[str, Callable[[TensorBatch, Tensor], Tensor]] = {
+    "triplets": _triplets,
+    **{name: _shell(i) for i, name in enumerate(SHELL_CHANNELS)},
 }
 
 
@@ -71,9 +88,9 @@ def input_channels(model: Mapping[str, Any]) -> tuple[str, ...]:
 
 def check_channels(names: Sequence[str]) -> None:
     """Raise UserError unless every name is a channel, each once."""
-    unknown = [name for name in names if name not in _CHANNELS]
+    unknown = [name for name in names if name not in _CHANNELS | _OF_E]
     if unknown or not names or len(set(names)) != len(names):
-        known = ", ".join(_CHANNELS)
+        known = ", ".join(_CHANNELS | _OF_E)
         raise UserError(f"model.channels=[{','.join(names)}]: choose from {known}, each at most once")
 
 
@@ -83,11 +100,17 @@ def assemble_channels(batch: TensorBatch, names: Sequence[str], unit: Tensor | N
     f is |F|/F_SCALE of the measured reflections (the thesis' only channel), divided by `unit`
     (B, H, K, L) if there is one; measured, predict, absent and centric are masks as 0 and 1 (centric
     among the reflections to d_min_high); epsilon is ε and s is 1/2d in Å⁻¹ at every position; triplets
-    is :func:`xrdml.physics.patterson.triplet_sums`. The cell is the same at every position: a, b and
-    c as ln(length / 10 Å), and cos_alpha, cos_beta, cos_gamma.
+    is :func:`xrdml.physics.patterson.triplet_sums`. Alike at every position are the cell, a, b and c as
+    ln(length / 10 Å) and cos_alpha, cos_beta, cos_gamma; and shell_1 to shell_7, ln⟨|E|²⟩ of the
+    measured reflections in shells of equal volume, |E| by the Wilson line.
     """
     check_channels(names)
-    channels = {name: _CHANNELS[name](batch).float() for name in names}
-    if unit is not None and "f" in channels:
-        channels["f"] = channels["f"] / unit
-    return torch.stack(list(channels.values()), 1)
+    f = batch[keys.F_INPUT]
+    found = {name: make(batch).float() for name, make in _CHANNELS.items() if name in names}
+    if unit is not None and "f" in found:
+        found["f"] = f / unit
+    if wanted := [name for name in names if name in _OF_E]:
+        given = (batch[key] for key in (keys.MEASURED, keys.EPSILON, keys.S))
+        e = f / (expected_amplitude(f, *given) if unit is None else unit)
+        found |= {name: _OF_E[name](batch, e).float() for name in wanted}
+    return torch.stack([found[name] for name in names], 1)

@@ -13,8 +13,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from xrdml.physics.wilson import expected_amplitude
-
 LAUE_GROUP = "P 1 2/m 1"
 
 
@@ -108,9 +106,7 @@ def even(n: int, multiple: int = 2) -> int:
     return -(-n // multiple) * multiple
 
 
-def triplet_sums(
-    f: Tensor, measured: Tensor, epsilon: Tensor, s: Tensor, lower: tuple[int, int, int]
-) -> Tensor:
+def triplet_sums(e: Tensor, measured: Tensor, s: Tensor, lower: tuple[int, int, int]) -> Tensor:
     """Σ_k (|E_k|² − 1)(|E_h−k|² − 1) over measured reflections, at every position.
 
     The square of the sharpened, origin-removed Patterson map, back in reciprocal space: the quadratic
@@ -119,9 +115,9 @@ def triplet_sums(
 
     Parameters
     ----------
-    f
-        |F| on any scale, 0 where not measured, (B, H, K, L).
-    measured, epsilon, s
+    e
+        |E|, (B, H, K, L).
+    measured, s
         As in :mod:`xrdml.data.keys`.
     lower
         Miller indices of the first position.
@@ -131,11 +127,10 @@ def triplet_sums(
     Tensor
         In units of its root mean square beyond the resolution of the measured ones, (B, H, K, L).
     """
-    expected = expected_amplitude(f, measured, epsilon, s)
-    excess = ((f / expected) ** 2 - 1) * measured
-    shape = tuple(f.shape[1:])
+    excess = (e.square() - 1) * measured
+    shape = tuple(e.shape[1:])
     reach = [max(abs(a), abs(a + n - 1)) for a, n in zip(lower, shape, strict=True)]
-    maps = quarter_map(lower, shape, tuple(even(2 * m + 2) for m in reach), f.device)  # type: ignore[arg-type]
+    maps = quarter_map(lower, shape, tuple(even(2 * m + 2) for m in reach), e.device)  # type: ignore[arg-type]
     density = maps.to_map(excess[:, None]).clamp_min(0)
     found = maps.from_map(density.square())[:, 0]
     limit = torch.where(measured, s, 0).amax((1, 2, 3), keepdim=True)

@@ -14,7 +14,9 @@ from xrdml.data import keys
 from xrdml.data.channels import assemble_channels, input_channels
 from xrdml.data.tensors import Limits, simulated_tensors
 from xrdml.errors import UserError
+from xrdml.physics.patterson import triplet_sums
 from xrdml.physics.structure_factors import collate
+from xrdml.physics.wilson import expected_amplitude
 
 GRID = HklGrid((-6, 0, 0), (5, 6, 8))
 
@@ -48,6 +50,24 @@ def test_the_metric(batch):
     expected = [math.log(a / 10), math.log(b / 10), math.log(c / 10), 0, cosine, 0]
     for plane, value in zip(x[3:], expected, strict=True):
         assert plane.unique().tolist() == pytest.approx([value], abs=1e-6)
+
+
+def test_shell_means_and_triplets(batch):
+    """Shell means by hand; both are the same whether |E| is made here or given as the unit of f."""
+    given = (batch[k] for k in (keys.F_INPUT, keys.MEASURED, keys.EPSILON, keys.S))
+    unit = expected_amplitude(*given)
+    names = ["f", "shell_1", "shell_7", "triplets"]
+    x = assemble_channels(batch, names, unit)
+    torch.testing.assert_close(x[:, 1:], assemble_channels(batch, names)[:, 1:])
+    measured = batch[keys.MEASURED][0]
+    s = batch[keys.S][0][measured]
+    e2 = x[0, 0][measured] ** 2
+    order = (s / s.max()) ** 3
+    first, last = e2[order < 1 / 7].mean(), e2[order >= 6 / 7].mean()
+    assert x[0, 1].unique().tolist() == pytest.approx([math.log(first)], abs=1e-4)
+    assert x[0, 2].unique().tolist() == pytest.approx([math.log(last)], abs=1e-4)
+    expected = triplet_sums(x[:, 0], batch[keys.MEASURED], batch[keys.S], GRID.lower)
+    torch.testing.assert_close(x[:, 3], expected)
 
 
 def test_a_listed_channel_is_not_repeated():
