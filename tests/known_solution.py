@@ -9,6 +9,7 @@ from crystals import direct_sum
 from xrdml.crystal.cif import read_structure
 from xrdml.crystal.structure import Structure
 from xrdml.phasing.solve import Solution
+from xrdml.phasing.verdict import Evidence
 
 
 def published_sucrose(shared_data: Path) -> Structure:
@@ -40,4 +41,5 @@ def found(structure: Structure, solved: bool, scale: float = 2.0) -> Solution:
         starts=4,
         history=[0.5, 0.1],
         seconds=1.5,
+        evidence=Evidence(0.9, True, 0.05, 0.06, 200, 16, len(structure), 1.5),
     )

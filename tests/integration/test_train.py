@@ -178,6 +178,9 @@ def test_training_learns_and_logs(words, tmp_path, capsys):
     assert len(losses) == 12
     assert losses[-1] < 0.5 * losses[0]
     assert {"train/loss", "train/R_ext", "train/R_all", "val/R_ext", "val/R_all"} <= set(rows[0])
+    speed = rows[0].index("speed/crystals_per_s")
+    assert all(float(row[speed]) > 0 for row in rows[1:] if row[speed])
+    assert any(row[speed] for row in rows[1:])
     assert list((run / "logs/start_1").glob("events.out.tfevents*"))
     assert "max_epochs: 12" in (run / "config.yaml").read_text()
     printed = capsys.readouterr().out

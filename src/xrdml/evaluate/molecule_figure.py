@@ -57,12 +57,17 @@ def draw_molecule(path: str | Path, structure: Structure, title: str = "") -> No
 
 def projection(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
     """Coordinates (n, 3) Å along the principal axes, largest variance first; a rotation, no mirror."""
+    return (xyz - xyz.mean(0)) @ principal_axes(xyz)
+
+
+def principal_axes(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Directions of largest, middle and least variance as columns, (3, 3); a rotation."""
     centred = xyz - xyz.mean(0)
     _, axes = np.linalg.eigh(centred.T @ centred)
     axes = axes[:, ::-1].copy()
     if np.linalg.det(axes) < 0:
         axes[:, 2] *= -1
-    return centred @ axes
+    return axes
 
 
 def _bonds(axis: plt.Axes, drawn: Assembled, flat: NDArray[np.float64]) -> None:

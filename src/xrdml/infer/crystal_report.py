@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from xrdml.crystal.cell import d_spacing, volume
+from xrdml.crystal.cell import d_spacing, inverse_d_squared, volume
 from xrdml.crystal.load import Measurement
 from xrdml.crystal.problem import FillProblem
 from xrdml.crystal.reflections import Merged
+from xrdml.crystal.statistics import shell_edges, shell_index
 
 REPORT_FORMAT = 1
+N_SHELLS = 12
 
 
 @dataclass
@@ -67,7 +69,37 @@ def crystal_content(
             "r_sigma": merged.r_sigma,
             "completeness": _completeness(problem),
         },
+        "shells": data_shells(problem),
     }
+
+
+def data_shells(problem: FillProblem) -> list[dict[str, Any]]:
+    """Measured and missing unique reflections in shells of equal reciprocal volume down to d_min.
+
+    Each is {d_max (Å, None for the first), d_min, measured, missing, i_over_sigma (mean I/σ of the
+    measured ones, None without any)}. What was measured beyond d_min is not counted.
+    """
+    edges = shell_edges(problem.d_min, N_SHELLS)
+    m = problem.measured
+    inverse_d2 = inverse_d_squared(problem.cell, m.hkl)
+    inside = inverse_d2 <= edges[-1] * (1 + 1e-9)
+    shell = shell_index(inverse_d2[inside], edges)
+    ratio = m.intensity[inside] / np.maximum(m.sigma[inside], 1e-9)
+    measured = np.bincount(shell, minlength=N_SHELLS)
+    total = np.bincount(shell, ratio, minlength=N_SHELLS)
+    missing = np.bincount(
+        shell_index(inverse_d_squared(problem.cell, problem.missing), edges), minlength=N_SHELLS
+    )
+    return [
+        {
+            "d_max": float(edges[i] ** -0.5) if i else None,
+            "d_min": float(edges[i + 1] ** -0.5),
+            "measured": int(measured[i]),
+            "missing": int(missing[i]),
+            "i_over_sigma": float(total[i] / measured[i]) if measured[i] else None,
+        }
+        for i in range(N_SHELLS)
+    ]
 
 
 def _completeness(problem: FillProblem) -> float:

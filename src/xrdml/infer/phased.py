@@ -20,6 +20,7 @@ from xrdml.errors import UserError
 from xrdml.infer.case import Progress
 from xrdml.phasing.prior import DEFAULT_PRIOR, load_prior
 from xrdml.phasing.solve import SolveOptions, solve
+from xrdml.phasing.verdict import reasons
 from xrdml.physics.structure_factors import collate, structure_factors
 
 RELATIVE_ERRORS = ((1.2, 1.5, 2.0), (0.25, 0.30, 0.55))
@@ -92,6 +93,8 @@ class PhasingPredictor:
             "r_free": solution.r_free,
             "agreement": solution.agreement,
             "seconds": solution.seconds,
+            "verdict": reasons(solution.evidence),
+            "history": [round(r, 4) for r in solution.history],
         }
         if not solution.solved or solution.structure is None:
             return self._unsolved(problem, details)

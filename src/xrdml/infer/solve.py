@@ -21,6 +21,7 @@ from xrdml.infer.structure_files import write_atoms
 from xrdml.phasing.output import write_map, write_phases
 from xrdml.phasing.prior import DEFAULT_PRIOR, load_prior
 from xrdml.phasing.solve import Solution, solve
+from xrdml.phasing.verdict import reasons
 
 SUFFIXES = (".res", ".cif", ".ccp4", ".mtz")
 
@@ -49,23 +50,23 @@ def solve_crystal(request: SolveRequest, progress: Progress | None = None) -> So
     started = time.perf_counter()
     case, reference = load_with_reference(request)
     network, config = load_prior(request.weights)
-    claim_output(case, SUFFIXES, [request.reference])
-    solution = solve(case.problem, network, request.search, progress)
-    report = SolveReport(
-        {
-            **crystal_content(case.measurement, case.merged, case.problem, request.cut),
-            "engine": "prior",
-            "solved": bool(solution.solved),
-            **_figures(solution),
-            "options": asdict(request.search),
-            "weights": {key: config.get(key) for key in ("commit", "date", "parameters", "sha256")},
-            "reference": _compared(request, reference, case, solution),
-            "metrics": DESCRIPTIONS,
-        },
-        list(crystal_warnings(case.merged, case.problem)),
-    )
-    _write(case, solution, report)
-    finish(report, case, SUFFIXES, started)
+    with claim_output(case, SUFFIXES, [request.reference]):
+        solution = solve(case.problem, network, request.search, progress)
+        report = SolveReport(
+            {
+                **crystal_content(case.measurement, case.merged, case.problem, request.cut),
+                "engine": "prior",
+                "solved": bool(solution.solved),
+                **_figures(solution),
+                "options": asdict(request.search),
+                "weights": {key: config.get(key) for key in ("commit", "date", "parameters", "sha256")},
+                "reference": _compared(request, reference, case, solution),
+                "metrics": DESCRIPTIONS,
+            },
+            list(crystal_warnings(case.merged, case.problem)),
+        )
+        _write(case, solution, report)
+        finish(report, case, SUFFIXES, started)
     return report
 
 
@@ -97,6 +98,7 @@ def _figures(solution: Solution) -> dict[str, Any]:
         "scale": solution.scale,
         "history": [round(r, 4) for r in solution.history],
         "seconds_solving": round(solution.seconds, 2),
+        "verdict": reasons(solution.evidence),
     }
 
 

@@ -18,6 +18,7 @@ from xrdml.phasing.build import Builder, Built
 from xrdml.phasing.iterate import Schedule
 from xrdml.phasing.search import Candidate, Found, search
 from xrdml.phasing.sphere import measured_sphere
+from xrdml.phasing.verdict import Evidence
 
 FREE_FRACTION, FEWEST_FREE, MOST_FREE = 0.05, 12, 0.1
 """Share of the reflections that is left out of everything until the verdict; more, up to the last share, of
@@ -76,6 +77,8 @@ class Solution:
         Starts that were tried.
     history
         R over the known reflections in each iteration of the best start.
+    evidence
+        What the verdict rests on.
     """
 
     solved: bool
@@ -91,6 +94,7 @@ class Solution:
     starts: int
     history: list[float]
     seconds: float
+    evidence: Evidence
 
 
 def solve(
@@ -153,6 +157,7 @@ def solve(
         starts=tried,
         history=next((f.history for f in found if f.best is candidate), found[-1].history),
         seconds=time.perf_counter() - began,
+        evidence=built.evidence,
     )
 
 

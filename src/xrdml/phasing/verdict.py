@@ -61,6 +61,24 @@ def corrected(r: float, n_reflections: int, n_atoms: int) -> float:
     return r * math.sqrt(n_reflections / freedom) if freedom > 0 else math.inf
 
 
+def reasons(evidence: Evidence) -> dict[str, float | None]:
+    """What the verdict rests on, beside the limits, for reports.
+
+    `agreement` is None where the group has no symmetry to agree with; `r` is ∞ where there are no more
+    reflections than parameters.
+    """
+    e = evidence
+    return {
+        "agreement": e.agreement if e.has_symmetry else None,
+        "agreement_above": MIN_AGREEMENT,
+        "r": corrected(e.r, e.n_reflections, e.n_atoms),
+        "r_below": MAX_R,
+        "n_reflections": e.n_reflections,
+        "n_free": e.n_free,
+        "n_parameters": 4 * e.n_atoms + 1,
+    }
+
+
 def is_solved(evidence: Evidence) -> bool:
     """The verdict."""
     if evidence.has_symmetry and evidence.agreement <= MIN_AGREEMENT:

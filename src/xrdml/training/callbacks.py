@@ -113,6 +113,32 @@ class PlainProgress(Callback):
         )
 
 
+class Speed(Callback):
+    """Log how many crystals a second are trained on, over all processes, beside the other curves."""
+
+    def __init__(self, every_n_steps: int) -> None:
+        self.every_n_steps = every_n_steps
+        self._since, self._crystals = 0.0, 0
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self._since, self._crystals = time.monotonic(), 0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, _out: Any, batch: Any, i: int
+    ) -> None:
+        self._crystals += _crystals(batch) * trainer.world_size
+        if trainer.global_step % self.every_n_steps == 0:
+            now = time.monotonic()
+            module.log(
+                "speed/crystals_per_s", self._crystals / max(now - self._since, 1e-9), rank_zero_only=True
+            )
+            self._since, self._crystals = now, 0
+
+    def on_validation_end(self, *_: Any) -> None:
+        # A validation within an epoch is no training.
+        self._since, self._crystals = time.monotonic(), 0
+
+
 def best_checkpoint(folder: Path, monitor: str) -> ModelCheckpoint:
     """Keeps the checkpoint with the smallest value on the validation crystals."""
     return ModelCheckpoint(

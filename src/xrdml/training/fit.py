@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from xrdml.crystal.files import write_text
 from xrdml.data.datamodule import CrystalDataModule
 from xrdml.errors import UserError
-from xrdml.training.callbacks import LAST, SaveLast, best_checkpoint, progress
+from xrdml.training.callbacks import LAST, SaveLast, Speed, best_checkpoint, progress
 from xrdml.training.export import export_weights
 from xrdml.training.module import FillModule
 
@@ -216,7 +216,7 @@ def _make_trainer(config: dict[str, Any], folder: Path, best: Callback, **option
             default_root_dir=folder,
             logger=loggers,
             log_every_n_steps=files["every_n_steps"],
-            callbacks=[best, SaveLast(folder, minutes), shown],
+            callbacks=[best, SaveLast(folder, minutes), Speed(files["every_n_steps"]), shown],
             enable_model_summary=False,
             enable_progress_bar=isinstance(shown, ProgressBar),
             num_sanity_val_steps=0,
