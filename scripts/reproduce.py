@@ -1,7 +1,8 @@
 """Everything from simulation to the table: `python scripts/reproduce.py smoke|cpu|full [--real FOLDER]`.
 
-Stages are commands of `xrdml`, printed as they run, and can be run by hand. A finished stage leaves its
-name and time in times.json and is skipped the next time; an interrupted one goes on where it stopped.
+Stages are commands of `xrdml`, printed as they run, and can be run by hand; they share one process, for
+starting one takes longer than the smallest of them. A finished stage leaves its name and time in
+times.json and is skipped the next time; an interrupted one goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from xrdml.cli.main import main as xrdml
 
 NETWORKS = ("unet", "patterson_unet", "fft_unet", "xrd_transformer")
 """Pre-trained and fine-tuned; experiments `pretrain_…` and `finetune_…` of these names."""
@@ -40,6 +42,8 @@ class Scale:
         Training options of the two phases.
     networks
         Options of each network, alike in both phases.
+    longer
+        Options of networks that are pre-trained otherwise than the rest: more epochs.
     table
         Options of the table.
     """
@@ -50,6 +54,7 @@ class Scale:
     pretrain: tuple[str, ...]
     finetune: tuple[str, ...]
     networks: dict[str, tuple[str, ...]]
+    longer: dict[str, tuple[str, ...]] = field(default_factory=dict)
     table: tuple[str, ...] = ()
 
 
@@ -85,6 +90,8 @@ SCALES = {
         pretrain=("trainer.max_epochs=1", "data.val_fraction=0.06", "optimizer.lr=2e-3", *_SHORT),
         finetune=("trainer.max_epochs=3", "optimizer.lr=5e-4", *_SHORT),
         networks=_CPU,
+        longer={"patterson_unet": ("trainer.max_epochs=2",)},
+        table=("limit=60",),
     ),
     # The thesis': 400 000 crystals for training and 100 000 for validation, 100 epochs at most.
     "full": Scale(
@@ -129,10 +136,11 @@ def stages(
     simulated = [f"data.path={train}", "data.laue_group=P 1 2/m 1", "data.test_fraction=0.0", *scale.pretrain]
     for network in NETWORKS:
         options = scale.networks[network]
+        more = [*simulated, *scale.longer.get(network, ())]
         first, second = _weights(work, network)
         yield (
             f"pretrain {network}",
-            _train([f"pretrain_{network}", "relative"], work, first, [*options, *simulated]),
+            _train([f"pretrain_{network}", "relative"], work, first, [*options, *more]),
         )
         if real is not None:
             published = [f"data.path={imported}", f"init={first}", *scale.finetune]
@@ -202,7 +210,7 @@ def main() -> int:
             command = [*command, "ckpt=last"]
         print(f"== {name}: xrdml {' '.join(command)}", flush=True)
         start = time.monotonic()
-        status = subprocess.run([sys.executable, "-m", "xrdml.cli.main", *command]).returncode
+        status = xrdml(command)
         if status:
             print(f"stopped in stage '{name}'; the same command goes on from there", file=sys.stderr)
             return status
