@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from xrdml.api import Crystal, fill, load, simulate, solve
+    from xrdml.api import Crystal, fill, load, report, simulate, solve
 
-__all__ = ["Crystal", "fill", "load", "simulate", "solve"]
+__all__ = ["Crystal", "fill", "load", "report", "simulate", "solve"]
 
 
 def __getattr__(name: str) -> Any:

@@ -258,6 +258,25 @@ def simulate(
     return None if shard is not None else StructureStore(output)
 
 
+def report(source: str | Path, *, out: str | Path | None = None) -> Path:
+    """Write a result or a training run as one HTML file: `xrdml report`.
+
+    Parameters
+    ----------
+    source
+        Folder that :func:`fill`, :func:`solve` or `xrdml train` wrote.
+    out
+        The file; by default report.html in that folder.
+
+    Returns
+    -------
+    The file.
+    """
+    from xrdml.html_report.write import write_report
+
+    return write_report(Path(source), _path(out))
+
+
 def _crystal(given: str | Path | Crystal, options: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of :class:`xrdml.infer.case.CrystalRequest` from a call's arguments."""
     names = ("ins", "cif", "cell", "space_group", "formula", "z", "cut")

@@ -84,6 +84,14 @@ def test_simulate_and_load(tmp_path):
     assert len(made) == len(xrdml.load(tmp_path / "a.h5")) == 6
 
 
+def test_report(crystal, tmp_path, capsys):
+    xrdml.fill(crystal, model="radial", out=tmp_path / "out", figures=False)
+    page = xrdml.report(tmp_path / "out", out=tmp_path / "call.html")
+    assert main(["report", str(tmp_path / "out"), "--out", str(tmp_path / "command.html")]) == 0
+    assert capsys.readouterr().out == f"written: {tmp_path / 'command.html'}\n"
+    assert page.read_bytes() == (tmp_path / "command.html").read_bytes()
+
+
 def test_default_folders(crystal):
     assert xrdml.fill(crystal, model="radial", figures=False).content["directory"] == str(
         crystal.with_name("weak_filled")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from xrdml.cli import _options
+from xrdml.cli._console import say
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "The file needs no network and nothing beside it: it can be mailed, printed and kept."
@@ -17,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from xrdml.html_report.write import write_report
+    from xrdml.api import report
 
-    print(f"written: {write_report(args.source, args.out)}")
+    say(f"written: {report(args.source, **_options.given(args, report))}")
     return 0

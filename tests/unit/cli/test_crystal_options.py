@@ -100,13 +100,14 @@ def test_one_meaning_one_name():
         ("infer", xrdml.fill, {"input"}),
         ("solve", xrdml.solve, {"input"}),
         ("simulate", xrdml.simulate, {"output", "n"}),
+        ("report", xrdml.report, {"source"}),
     ],
 )
 def test_calls_have_the_options_of_commands(command, call, free):
     actions = {a.dest: a for a in parsers()[command]._actions} | {}
     parameters = inspect.signature(call).parameters
     ours = {"help", "verbose", "quiet"}
-    batch = {"list", "workers"} if command != "simulate" else set()
+    batch = {"list", "workers"} if command in {"infer", "solve"} else set()
     assert actions.keys() - ours - batch == parameters.keys() - {"progress"}
     for name in parameters.keys() - free - {"progress"} | ({"n"} & free):
         expected = actions[name].default
