@@ -8,10 +8,8 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from xrdml.data import keys
-from xrdml.data.channels import assemble_channels
 from xrdml.data.tensors import TensorBatch
 from xrdml.models.fft_unet import FFTUNet
-from xrdml.models.layout import Layout
 from xrdml.models.unet import UNet
 from xrdml.training.network import Network
 
@@ -55,17 +53,13 @@ def grad_cam(network: Network, batch: TensorBatch, wanted: Tensor | None = None)
         The network is neither UNet nor FFT_UNet.
     """
     target = batch[keys.PREDICT][0] if wanted is None else wanted
-    unit = network.unit(batch)
-    seen = batch if unit is None else {**batch, keys.F_INPUT: batch[keys.F_INPUT] / unit}
-    sphere = batch[keys.MEASURED] | batch[keys.PREDICT] | batch[keys.ABSENT]
-    layout = Layout(batch[keys.GRID].lower, sphere)
 
-    def total(x: Tensor) -> Tensor:
-        return (network.model(x, layout) * target).sum((1, 2, 3))
+    def total(f: Tensor) -> Tensor:
+        return (network({**batch, keys.F_INPUT: f}) * target).sum((1, 2, 3))
 
-    x = assemble_channels(seen, network.channels).requires_grad_()
     layer, front = first_block(network.model, batch[keys.GRID].lower)
-    cam = LayerGradCam(total, layer).attribute(x, relu_attributions=True).detach()
+    f = batch[keys.F_INPUT].clone().requires_grad_()
+    cam = LayerGradCam(total, layer).attribute(f, relu_attributions=True).detach()
     (i, j, m), (h, k, l) = front, target.shape
     return cam[0, 0, i : i + h, j : j + k, m : m + l]
 
