@@ -47,6 +47,7 @@ def loaded(argv: list[str], cwd) -> tuple[int, set[str]]:
             "--iterations=3",
         ],
         ["powder", "{root}/data_samples/sucrose.cif", "--out", "{tmp}/powder"],
+        ["explain", "grad-cam", "{root}/data_samples/paracetamol.cif", "--model=unet", "--out", "{tmp}/explain"],
         ["simulate", "{tmp}/x.h5", "--n", "4", "--workers", "1", "--tensors"],
         ["train", "experiment=quick", "model.width=4", "trainer.max_steps=1", "run.dir={tmp}/run"],
         ["test", "data.path={root}/data_samples/simulated_small.h5", "data.limit=3", "out={tmp}/test"],
