@@ -32,6 +32,7 @@ from xrdml.infer.choose import DEFAULT, load_predictor, solves
 from xrdml.infer.phased import PhasedPrediction
 from xrdml.infer.report import Report, build_report
 from xrdml.infer.structure_files import write_atoms, write_phased_data
+from xrdml.phasing.verdict import agreement_text
 from xrdml.postprocess.restore import Filled, Origin, restore
 
 SUFFIXES = (".hkl", ".ins", ".res", ".cif", ".mtz")
@@ -153,7 +154,7 @@ def _write(
 def _write_solution(report: Report, case: Case, options: InferOptions, prediction: PhasedPrediction) -> None:
     problem, details = case.problem, prediction.details
     remarks = [
-        f"solved by xrdml {__version__}: R1 {details['r1']:.3f}, agreement {details['agreement']:.3f}",
+        f"solved by xrdml {__version__}: R1 {details['r1']:.3f}, {agreement_text(details['agreement'])}",
         f"refine against measured data alone (SHEL 999 {problem.d_limit:.2f}): all other",
         "reflections of the .hkl were calculated from these atoms",
     ]

@@ -21,7 +21,7 @@ from xrdml.infer.structure_files import write_atoms
 from xrdml.phasing.output import write_map, write_phases
 from xrdml.phasing.prior import DEFAULT_PRIOR, load_prior
 from xrdml.phasing.solve import Solution, solve
-from xrdml.phasing.verdict import reasons
+from xrdml.phasing.verdict import agreement_text, reasons
 
 SUFFIXES = (".res", ".cif", ".ccp4", ".mtz")
 
@@ -119,7 +119,7 @@ def _write(case: Case, solution: Solution, report: SolveReport) -> None:
     verdict = "solved" if solution.solved else "NOT SOLVED, best attempt"
     remarks = [
         f"{verdict} by xrdml {__version__}",
-        f"R1 {solution.r1:.3f}, R_free {solution.r_free:.3f}, agreement {solution.agreement:.3f}, "
+        f"R1 {solution.r1:.3f}, R_free {solution.r_free:.3f}, {agreement_text(solution.agreement)}, "
         f"{solution.starts} starts",
     ]
     files: dict[str, str] = {}

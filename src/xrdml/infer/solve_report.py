@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xrdml.infer.crystal_report import CrystalReport
+from xrdml.phasing.verdict import agreement_text
 
 DESCRIPTIONS = {
     "solved": "the verdict; rests on agreement, r1 and r1_free alone, never on a reference",
@@ -11,7 +12,7 @@ DESCRIPTIONS = {
     "r1_free": "the same over the reflections left out, before they were used for anything",
     "r_known": "R between measured |F| and those of the drawn density, reflections that phasing used",
     "r_free": "the same over reflections that phasing did not use",
-    "agreement": "correlation of the map with its symmetry mates; begins in P1, which knows of none",
+    "agreement": "correlation of the map with its symmetry mates; null where none, or imposed",
     "map_cc": "correlation of the map with that of the reference, at the best origin and hand",
     "atoms_matched": "share of the reference's non-H atoms with an atom of ours within 0.5 Å",
     "rmsd": "of the matched atoms, Å",
@@ -36,7 +37,7 @@ class SolveReport(CrystalReport):
         if c["engine"] == "shelxt":
             return self._shelxt()
         how = f"{c['starts']} starts, {c['seconds_solving']:.0f} s"
-        figures = f"R1 {c['r1']:.3f}, R_free {c['r_free']:.3f}, agreement {c['agreement']:.2f}"
+        figures = f"R1 {c['r1']:.3f}, R_free {c['r_free']:.3f}, {agreement_text(c['agreement'])}"
         if c["solved"]:
             return f"solved     {c['atoms']} atoms, {figures} ({how})"
         return f"NOT SOLVED {figures} ({how}); the files hold the best attempt, which is likely wrong"

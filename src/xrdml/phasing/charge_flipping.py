@@ -17,6 +17,7 @@ from xrdml.crystal.statistics import normalised, shell_edges
 from xrdml.crystal.symmetry import Hkl, Symmetry
 from xrdml.data.density import to_density, to_structure_factors
 from xrdml.phasing.iterate import Schedule
+from xrdml.phasing.projections import relaxed_reflection
 from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
 
 POINTS_PER_D = 3.0
@@ -60,7 +61,7 @@ class LowDensityElimination:
 
     atoms: int
     c: float = 0.2
-    schedule = Schedule(iterations=1000, plain=0.0)
+    schedule = Schedule(iterations=1000, step=relaxed_reflection, plain=0.0)
 
     def __call__(self, f: Tensor, level: float = 0.0) -> Tensor:
         """F (B, X, Y, Z) → F."""

@@ -2,7 +2,7 @@
 
 x is the map's structure factors to d_limit. P_B is one application of the density prior, or a classical
 modification (:mod:`xrdml.phasing.charge_flipping`). Plain iteration is x ← P_A(P_B(x)); the other steps
-are relaxed-reflect-reflect (:mod:`xrdml.phasing.projections`).
+are relaxed reflections, averaged or not (:mod:`xrdml.phasing.projections`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from xrdml.data.density import D_HIGH, conditions, random_phases, to_density, to_structure_factors
-from xrdml.phasing.projections import fitted, relaxed_reflection, with_amplitudes, within
+from xrdml.phasing.projections import averaged_reflection, fitted, with_amplitudes, within
 from xrdml.phasing.sphere import MeasuredSphere
+
+Step = Callable[[Tensor, Tensor, MeasuredSphere, float], Tensor]
+"""x, P_B(x), the data and β → x of the next iteration."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Schedule:
     ----------
     iterations
         Applications of P_B.
-    beta
-        Relaxation.
+    step, beta
+        The reflection of all iterations but the plain ones, and its relaxation.
     plain
         Share of the iterations at the end that project without reflecting.
     level_start, level_end
@@ -36,6 +39,7 @@ class Schedule:
     """
 
     iterations: int = 200
+    step: Step = averaged_reflection
     beta: float = 0.9
     plain: float = 0.15
     level_start: float = 0.75
@@ -88,7 +92,7 @@ def iterate(
     schedule: Schedule,
     watch: Callable[[int, Tensor], bool] | None = None,
 ) -> Tensor:
-    """Run the schedule from x (B, X, Y, Z): relaxed-reflect-reflect, then plain iteration.
+    """Run the schedule from x (B, X, Y, Z): reflections, then plain iteration.
 
     Parameters
     ----------
@@ -106,7 +110,7 @@ def iterate(
         u = i / schedule.iterations
         p = projection(x, schedule.level(u))
         if u < 1 - schedule.plain:
-            x = relaxed_reflection(x, p, sphere, schedule.beta)
+            x = schedule.step(x, p, sphere, schedule.beta)
         else:
             x = within(with_amplitudes(p, sphere), sphere)
         if watch is not None and watch(i, p):

@@ -59,6 +59,17 @@ def relaxed_reflection(x: Tensor, p: Tensor, data: Amplitudes, beta: float) -> T
     return within(x + beta * (with_amplitudes(2 * p - x, data) - p), data)
 
 
+def averaged_reflection(x: Tensor, p: Tensor, data: Amplitudes, beta: float) -> Tensor:
+    """β (x + P_A(2 P_B(x) − x) − P_B(x)) + (1 − β) P_B(x) for p = P_B(x), as far as the data go.
+
+    Where no map fulfils both A and B, as with measured data or a prior that does not know the
+    molecule well, the relaxed reflection drifts away from the solution; the share of P_B(x) holds it there.
+
+    Luke (2005), Inverse Problems 21, 37.
+    """
+    return within(beta * relaxed_reflection(x, p, data, 1.0) + (1 - beta) * p, data)
+
+
 def residual(f: Tensor, data: Amplitudes, chosen: Tensor) -> Tensor:
     """R = Σ| |Fo| − |F| | / Σ|Fo| over `chosen`, (B, X, Y, Z) → (B,), for F of :func:`fitted`."""
     a = data.amplitude * chosen

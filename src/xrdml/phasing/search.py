@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from xrdml.crystal.symmetry import Symmetry
 from xrdml.phasing.iterate import Prior, Projection, Schedule, iterate, random_start
 from xrdml.phasing.origin import find_origin, shifted, symmetrised
-from xrdml.phasing.projections import residual
+from xrdml.phasing.projections import residual, with_amplitudes, within
 from xrdml.phasing.sphere import MeasuredSphere
 
 LOOK_EVERY = 10
-"""Iterations. Relaxed-reflect-reflect often leaves a solution again: the end is not the place to look."""
+"""Iterations. A start may leave a solution again: the end is not the place to look."""
 AVERAGE_FROM, AVERAGE_EVERY = 70, 20
 """Iteration of the first averaging, and iterations from one to the next."""
 R_OF_NOTHING = 0.3
 """R between measured and drawn amplitudes that maps of wrong structures have."""
 AGREEMENT_UNKNOWN = 0.7
-"""Stands for the agreement where the group has no operation that could agree."""
+"""Stands for the agreement where the group has no operation that could agree, or it was imposed."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Candidate:
     r_known, r_free
         R between measured and drawn amplitudes, over the reflections used and over those left out.
     agreement
-        Correlation of the map with its symmetry mates; 0 where there are none.
+        Correlation of the map with its symmetry mates; 0 where it says nothing.
+    has_symmetry
+        Whether it says something: the group has operations, and they were not imposed.
     start, iteration
         The number of its start among all of the search, and the moment.
     """
@@ -70,10 +72,11 @@ def has_symmetry(sphere: MeasuredSphere) -> bool:
 
 
 class Averaging:
-    """A projection after which every second start is now and then averaged over the space group.
+    """A projection that knows the space group, for every second start from the first iteration on.
 
-    The average about the origin where a map agrees best with the symmetry helps where data are few;
-    other crystals are solved only by starts that know no symmetry. So half of them do.
+    Odd starts begin with its symmetry about its origin and keep it: half the unknowns, or fewer, for crystals
+    of few data. Even starts run in P1 and are averaged about the origin where their map agrees best
+    with the symmetry only now and then: other crystals are solved by these alone.
 
     Parameters
     ----------
@@ -81,21 +84,36 @@ class Averaging:
         P_B.
     symmetry
         Of the group, with an operation beside lattice centring.
+    first
+        Number of the first start of the batch.
     """
 
-    def __init__(self, projection: Projection, symmetry: Symmetry):
+    def __init__(self, projection: Projection, symmetry: Symmetry, first: int = 0):
         self._projection, self._symmetry, self._iteration = projection, symmetry, 0
+        self._first = first
+
+    def imposes(self, k: int) -> bool:
+        """Whether start k of the batch has the symmetry throughout."""
+        return (self._first + k) % 2 == 1
+
+    def starts(self, x: Tensor, sphere: MeasuredSphere) -> Tensor:
+        """Random starts (B, X, Y, Z), with the symmetry where it is imposed."""
+        x = x.clone()
+        for k in filter(self.imposes, range(len(x))):
+            x[k] = within(with_amplitudes(symmetrised(x[k], self._symmetry), sphere), sphere)
+        return x
 
     def __call__(self, f: Tensor, level: float) -> Tensor:
         """F (B, X, Y, Z) → F."""
-        p, i = self._projection(f, level), self._iteration
+        p, i = self._projection(f, level).clone(), self._iteration
         self._iteration += 1
-        if i < AVERAGE_FROM or (i - AVERAGE_FROM) % AVERAGE_EVERY:
-            return p
-        p = p.clone()
-        for k in range(1, len(p), 2):
-            x0, _ = find_origin(p[k], self._symmetry)
-            p[k] = symmetrised(shifted(p[k], x0), self._symmetry)
+        due = i >= AVERAGE_FROM and (i - AVERAGE_FROM) % AVERAGE_EVERY == 0
+        for k in range(len(p)):
+            if self.imposes(k):
+                p[k] = symmetrised(p[k], self._symmetry)
+            elif due:
+                x0, _ = find_origin(p[k], self._symmetry)
+                p[k] = symmetrised(shifted(p[k], x0), self._symmetry)
         return p
 
 
@@ -131,25 +149,22 @@ def search(
         if i % LOOK_EVERY != LOOK_EVERY - 1 and i + 1 != schedule.iterations:
             return False
         free = residual(p, sphere, sphere.free)
-        now = [
-            Candidate(
-                p[k],
-                float(rows[-1][k]),
-                float(free[k]),
-                find_origin(p[k], sphere.symmetry)[1] if symmetric else 0.0,
-                symmetric,
-                first + k,
-                i,
-            )
-            for k in range(starts)
-        ]
+        now = []
+        for k in range(starts):
+            says = symmetric and not averaging.imposes(k)
+            agreement = find_origin(p[k], sphere.symmetry)[1] if says else 0.0
+            r_known, r_free = float(rows[-1][k]), float(free[k])
+            now.append(Candidate(p[k], r_known, r_free, agreement, says, first + k, i))
         now.sort(key=lambda c: -c.score)
         if not best or now[0].score > best[0].score:
             best[:] = now[:1]
         return any(look(c) for c in now)
 
-    projection: Projection = Prior(network, sphere)
+    prior = Prior(network, sphere)
+    averaging = Averaging(prior, sphere.symmetry, first)
+    x = random_start(sphere, starts, seed + first)
     if symmetric:
-        projection = Averaging(projection, sphere.symmetry)
-    iterate(projection, sphere, random_start(sphere, starts, seed + first), schedule, watch)
+        iterate(averaging, sphere, averaging.starts(x, sphere), schedule, watch)
+    else:
+        iterate(prior, sphere, x, schedule, watch)
     return Found(best[0], [float(r[best[0].start - first]) for r in rows])

@@ -67,7 +67,8 @@ class Solution:
         R between measured |F| and those of the drawn density: over the reflections that the
         iteration used, and, once the symmetry is found, over those left out.
     agreement
-        Correlation of the P1 map with its symmetry mates; the iteration did not know of them.
+        Correlation of the P1 map with its symmetry mates, of which the iteration did not know; None where
+        the group has none or they were imposed.
     r1, r1_free
         R1 of the atoms over all measured reflections; and over those left out, before they were
         used for anything.
@@ -87,7 +88,7 @@ class Solution:
     map_f: NDArray[np.complex128]
     r_known: float
     r_free: float
-    agreement: float
+    agreement: float | None
     r1: float
     r1_free: float
     scale: float
@@ -150,7 +151,7 @@ def solve(
         map_f=built.map_f,
         r_known=candidate.r_known,
         r_free=built.r_free,
-        agreement=candidate.agreement,
+        agreement=candidate.agreement if candidate.has_symmetry else None,
         r1=built.r1,
         r1_free=built.evidence.r1_free,
         scale=built.scale,

@@ -22,9 +22,9 @@ class Evidence:
     Attributes
     ----------
     agreement
-        Correlation of the map with its symmetry mates: the iteration runs in P1 and knows of none.
+        Correlation of the map with its symmetry mates, of which the iteration knew nothing.
     has_symmetry
-        There are operations to agree with, beside lattice centring.
+        There are operations to agree with, beside lattice centring, and they were not imposed.
     r1, r1_free
         R1 of the refined atoms over the reflections they were refined with, and over those which
         were left out of everything.
@@ -55,6 +55,11 @@ class Evidence:
         return math.inf if math.isnan(r) else r - (0.25 * self.agreement if self.has_symmetry else 0.0)
 
 
+def agreement_text(agreement: float | None) -> str:
+    """For people: a dash where it says nothing."""
+    return "agreement " + ("–" if agreement is None else f"{agreement:.2f}")
+
+
 def corrected(r: float, n_reflections: int, n_atoms: int) -> float:
     """R · √(n / (n − p)): what R would be if the p parameters had fitted no noise; ∞ where n ≤ p."""
     freedom = n_reflections - 4 * n_atoms - 1
@@ -64,8 +69,8 @@ def corrected(r: float, n_reflections: int, n_atoms: int) -> float:
 def reasons(evidence: Evidence) -> dict[str, float | None]:
     """What the verdict rests on, beside the limits, for reports.
 
-    `agreement` is None where the group has no symmetry to agree with; `r` is ∞ where there are no more
-    reflections than parameters.
+    `agreement` is None where the group has no symmetry to agree with, or it was imposed; `r` is ∞ where
+    there are no more reflections than parameters.
     """
     e = evidence
     return {

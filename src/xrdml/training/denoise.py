@@ -30,7 +30,7 @@ from xrdml.errors import UserError
 from xrdml.models import build_model
 from xrdml.models.weights import load_weights
 from xrdml.phasing.iterate import Schedule
-from xrdml.phasing.projections import fitted, relaxed_reflection
+from xrdml.phasing.projections import averaged_reflection, fitted
 from xrdml.training.schema import Logger, Run, Trainer
 
 log = logging.getLogger("xrdml")
@@ -227,4 +227,4 @@ def iterated(network: torch.nn.Module, batch: NoisyBatch) -> NoisyBatch:
     The errors are then such as the network itself makes in phasing, and not random ones.
     """
     p = fitted(to_structure_factors(draw(network, batch)), batch)
-    return replace(batch, f=relaxed_reflection(batch.f, p, batch, Schedule.beta))
+    return replace(batch, f=averaged_reflection(batch.f, p, batch, Schedule.beta))

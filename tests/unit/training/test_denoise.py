@@ -37,7 +37,8 @@ def test_a_step_with_the_true_map_is_the_one_of_the_formula():
     p, x = to_structure_factors(before.target), before.f
     reflected = 2 * p - x
     put = before.amplitude * reflected / reflected.abs().clamp_min(1e-12)
-    expected = x + Schedule.beta * (torch.where(before.known, put, reflected) - p)
+    stepped = x + torch.where(before.known, put, reflected) - p
+    expected = Schedule.beta * stepped + (1 - Schedule.beta) * p
     expected = expected * (before.known | before.floating)
     torch.testing.assert_close(after.f, expected, atol=2e-4, rtol=2e-4)
 
