@@ -126,6 +126,7 @@ def search(
     first: int,
     look: Callable[[Candidate], bool],
     report: Callable[[int, float], None] | None = None,
+    every: int = LOOK_EVERY,
 ) -> Found:
     """Run a batch of starts, to the end or until `look` says that it is enough.
 
@@ -134,7 +135,7 @@ def search(
     seed, first
         Of the random phases, and the number of the first start of this batch.
     look
-        Called every `LOOK_EVERY` iterations with each candidate of that moment, the best first.
+        Called every `every` iterations with each candidate of that moment, the best first.
     report
         Called after every iteration with its number and the lowest R.
     """
@@ -146,7 +147,7 @@ def search(
         rows.append(residual(p, sphere, sphere.known))
         if report is not None:
             report(i, float(rows[-1].min()))
-        if i % LOOK_EVERY != LOOK_EVERY - 1 and i + 1 != schedule.iterations:
+        if i % every != every - 1 and i + 1 != schedule.iterations:
             return False
         free = residual(p, sphere, sphere.free)
         now = []
