@@ -2,7 +2,7 @@
 
     python scripts/fit_ridge.py ../shared/data/structures
 
-writes src/xrdml/infer/ridge.json from the training families of a folder of CIFs (or from a dataset
+writes src/xrdml/crystal/ridge.json from the training families of a folder of CIFs (or from a dataset
 file) and prints the rms error of ln⟨I⟩ in 5-fold cross-validation. The coefficients are statistics of
 shells; no structure can be recovered from them.
 """
@@ -17,16 +17,17 @@ import numpy as np
 
 from xrdml.crystal.cell import inverse_d_squared
 from xrdml.crystal.files import write_text
+from xrdml.crystal.outer_shells import N_OUTER
 from xrdml.crystal.statistics import shell_edges, shell_index, shell_mean
 from xrdml.crystal.wilson import sum_f_squared
 from xrdml.data.structures import read_structures
 from xrdml.evaluate.known import known_crystals
-from xrdml.infer.baselines import N_OUTER, inner_shells
+from xrdml.infer.baselines import inner_shells
 
 LIMITS = [1.0, 1.2, 1.5, 1.8, 2.0, 2.2]
 PENALTIES = [0.3, 1.0, 3.0, 10.0, 30.0]
 FOLDS = 5
-TARGET = Path(__file__).resolve().parents[1] / "src/xrdml/infer/ridge.json"
+TARGET = Path(__file__).resolve().parents[1] / "src/xrdml/crystal/ridge.json"
 
 
 def table(structures, d_limit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +35,7 @@ def table(structures, d_limit: float) -> tuple[np.ndarray, np.ndarray]:
     rows = []
     for crystal in known_crystals(structures, d_limit, 0.8):
         p = crystal.problem
-        _, inner = inner_shells(p)
+        inner = inner_shells(p)
         inverse_d2 = inverse_d_squared(p.cell, p.missing)
         ratio = crystal.f_true**2 / p.symmetry.epsilon(p.missing) / sum_f_squared(p.contents, inverse_d2)
         shell = shell_index(inverse_d2, shell_edges(0.8, N_OUTER, d_max=d_limit))

@@ -13,12 +13,12 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from xrdml.cli.main import main as xrdml
 
-NETWORKS = ("unet", "patterson_unet", "fft_unet", "xrd_transformer")
+NETWORKS = ("unet", "patterson_unet", "xrd_transformer", "fft_unet")
 """Pre-trained and fine-tuned; experiments `pretrain_…` and `finetune_…` of these names."""
 
 EXPERIMENTS = {
@@ -42,8 +42,6 @@ class Scale:
         Training options of the two phases.
     networks
         Options of each network, alike in both phases.
-    longer
-        Options of networks that are pre-trained otherwise than the rest: more epochs.
     table
         Options of the table.
     """
@@ -54,7 +52,6 @@ class Scale:
     pretrain: tuple[str, ...]
     finetune: tuple[str, ...]
     networks: dict[str, tuple[str, ...]]
-    longer: dict[str, tuple[str, ...]] = field(default_factory=dict)
     table: tuple[str, ...] = ()
 
 
@@ -90,7 +87,6 @@ SCALES = {
         pretrain=("trainer.max_epochs=1", "data.val_fraction=0.06", "optimizer.lr=2e-3", *_SHORT),
         finetune=("trainer.max_epochs=3", "optimizer.lr=5e-4", *_SHORT),
         networks=_CPU,
-        longer={"patterson_unet": ("trainer.max_epochs=2",)},
         table=("limit=60",),
     ),
     # The thesis': 400 000 crystals for training and 100 000 for validation, 100 epochs at most.
@@ -136,11 +132,10 @@ def stages(
     simulated = [f"data.path={train}", "data.laue_group=P 1 2/m 1", "data.test_fraction=0.0", *scale.pretrain]
     for network in NETWORKS:
         options = scale.networks[network]
-        more = [*simulated, *scale.longer.get(network, ())]
         first, second = _weights(work, network)
         yield (
             f"pretrain {network}",
-            _train([f"pretrain_{network}", "relative"], work, first, [*options, *more]),
+            _train([f"pretrain_{network}", "relative"], work, first, [*options, *simulated]),
         )
         if real is not None:
             published = [f"data.path={imported}", f"init={first}", *scale.finetune]

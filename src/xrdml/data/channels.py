@@ -40,18 +40,6 @@ def _triplets(batch: TensorBatch, e: Tensor) -> Tensor:
     return triplet_sums(e, batch[keys.MEASURED], batch[keys.S], batch[keys.GRID].lower)
 
 
-def _shell(i: int) -> Callable[[TensorBatch, Tensor], Tensor]:
-    def mean(batch: TensorBatch, e: Tensor) -> Tensor:
-        measured, s = batch[keys.MEASURED], batch[keys.S]
-        volume = (s / torch.where(measured, s, 0).amax((1, 2, 3), keepdim=True)) ** 3
-        inside = measured & ((volume * N_SHELLS).long().clamp_max(N_SHELLS - 1) == i)
-        count = inside.sum((1, 2, 3))
-        found = torch.where(inside, e.square(), 0).sum((1, 2, 3)) / count.clamp_min(1)
-        return _everywhere(batch, torch.where(count > 0, found.clamp(0.05, 20).log(), 0))
-
-    return mean
-
-
 _CHANNELS: dict[str, Callable[[TensorBatch], Tensor]] = {
     "f": lambda batch: batch[keys.F_INPUT],
     "measured": lambda batch: batch[keys.MEASURED],
@@ -62,12 +50,7 @@ _CHANNELS: dict[str, Callable[[TensorBatch], Tensor]] = {
     "s": lambda batch: batch[keys.S],
     **_CELL,
 }
-N_SHELLS = 7
-SHELL_CHANNELS = tuple(f"shell_{i + 1}" for i in range(N_SHELLS))
-_OF_E: dict[str, Callable[[TensorBatch, Tensor], Tensor]] = {
-    "triplets": _triplets,
-    **{name: _shell(i) for i, name in enumerate(SHELL_CHANNELS)},
-}
+_OF_E: dict[str, Callable[[TensorBatch, Tensor], Tensor]] = {"triplets": _triplets}
 
 
 def input_channels(model: Mapping[str, Any]) -> tuple[str, ...]:
@@ -100,9 +83,8 @@ def assemble_channels(batch: TensorBatch, names: Sequence[str], unit: Tensor | N
     f is |F|/F_SCALE of the measured reflections (the thesis' only channel), divided by `unit`
     (B, H, K, L) if there is one; measured, predict, absent and centric are masks as 0 and 1 (centric
     among the reflections to d_min_high); epsilon is ε and s is 1/2d in Å⁻¹ at every position; triplets
-    is :func:`xrdml.physics.patterson.triplet_sums`. Alike at every position are the cell, a, b and c as
-    ln(length / 10 Å) and cos_alpha, cos_beta, cos_gamma; and shell_1 to shell_7, ln⟨|E|²⟩ of the
-    measured reflections in shells of equal volume, |E| by the Wilson line.
+    is :func:`xrdml.physics.patterson.triplet_sums`. The cell is the same at every position: a, b and c as
+    ln(length / 10 Å), and cos_alpha, cos_beta, cos_gamma.
     """
     check_channels(names)
     f = batch[keys.F_INPUT]

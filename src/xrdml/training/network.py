@@ -19,9 +19,10 @@ from xrdml.models import build_model
 from xrdml.models.layout import Layout
 from xrdml.models.weights import load_weights
 from xrdml.physics.patterson import LAUE_GROUP
+from xrdml.physics.ridge_curve import ridge_amplitude
 from xrdml.physics.wilson import expected_amplitude
 
-QUANTITIES = ("f", "e")
+QUANTITIES = {"f": None, "e": expected_amplitude, "e_ridge": ridge_amplitude}
 
 
 class Network(nn.Module):
@@ -33,7 +34,8 @@ class Network(nn.Module):
         ``{name: unet, channels: [f, …], cell: false, quantity: f, **arguments}``. With
         ``quantity: e`` the model reads |E| = |F| / √(ε Σ(s)), where Σ(s) is the Wilson line of the
         measured reflections, carried on beyond them, and predicts what is to be added to the median
-        |E| of centric or acentric reflections: where it says 0, the radial baseline stands.
+        |E| of centric or acentric reflections: where it says 0, the radial baseline stands. With
+        ``e_ridge`` Σ(s) is the curve of the ridge baseline.
     """
 
     def __init__(self, config: Mapping[str, Any]):
@@ -54,9 +56,10 @@ class Network(nn.Module):
 
     def unit(self, batch: TensorBatch) -> Tensor | None:
         """What the model measures amplitudes in: √(ε Σ(s))/F_SCALE, (B, H, K, L); None is 1."""
-        if self.quantity == "f":
+        expected = QUANTITIES[self.quantity]
+        if expected is None:
             return None
-        return expected_amplitude(*(batch[k] for k in (keys.F_INPUT, keys.MEASURED, keys.EPSILON, keys.S)))
+        return expected(*(batch[k] for k in (keys.F_INPUT, keys.MEASURED, keys.EPSILON, keys.S)))
 
     def predict(self, batch: TensorBatch, unit: Tensor | None) -> Tensor:
         """The raw prediction in multiples of `unit` at every position, (B, H, K, L)."""

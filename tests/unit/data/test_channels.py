@@ -52,22 +52,14 @@ def test_the_metric(batch):
         assert plane.unique().tolist() == pytest.approx([value], abs=1e-6)
 
 
-def test_shell_means_and_triplets(batch):
-    """Shell means by hand; both are the same whether |E| is made here or given as the unit of f."""
-    given = (batch[k] for k in (keys.F_INPUT, keys.MEASURED, keys.EPSILON, keys.S))
-    unit = expected_amplitude(*given)
-    names = ["f", "shell_1", "shell_7", "triplets"]
-    x = assemble_channels(batch, names, unit)
-    torch.testing.assert_close(x[:, 1:], assemble_channels(batch, names)[:, 1:])
-    measured = batch[keys.MEASURED][0]
-    s = batch[keys.S][0][measured]
-    e2 = x[0, 0][measured] ** 2
-    order = (s / s.max()) ** 3
-    first, last = e2[order < 1 / 7].mean(), e2[order >= 6 / 7].mean()
-    assert x[0, 1].unique().tolist() == pytest.approx([math.log(first)], abs=1e-4)
-    assert x[0, 2].unique().tolist() == pytest.approx([math.log(last)], abs=1e-4)
+def test_triplets(batch):
+    """The same whether |E| is made here or given as the unit of f."""
+    unit = expected_amplitude(*(batch[k] for k in (keys.F_INPUT, keys.MEASURED, keys.EPSILON, keys.S)))
+    x = assemble_channels(batch, ["f", "triplets"], unit)
+    torch.testing.assert_close(x[:, 1:], assemble_channels(batch, ["triplets"]))
+    torch.testing.assert_close(x[:, 0] * unit, batch[keys.F_INPUT])
     expected = triplet_sums(x[:, 0], batch[keys.MEASURED], batch[keys.S], GRID.lower)
-    torch.testing.assert_close(x[:, 3], expected)
+    torch.testing.assert_close(x[:, 1], expected)
 
 
 def test_a_listed_channel_is_not_repeated():

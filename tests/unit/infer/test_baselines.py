@@ -7,11 +7,13 @@ import pytest
 
 from crystals import MONOCLINIC, direct_sum, random_structure
 from xrdml.crystal.cell import d_spacing, inverse_d_squared
+from xrdml.crystal.outer_shells import ridge_tables
 from xrdml.crystal.problem import FillProblem, make_problem
 from xrdml.crystal.reflections import Reflections
 from xrdml.crystal.symmetry import symmetry
+from xrdml.crystal.wilson import MEDIAN_E
 from xrdml.evaluate.metrics import score
-from xrdml.infer.baselines import MEDIAN_E, SPREAD_E, RadialBaseline, RidgeBaseline, ridge_tables
+from xrdml.infer.baselines import SPREAD_E, RadialBaseline, RidgeBaseline
 
 BASELINES = [RadialBaseline(), RidgeBaseline()]
 
