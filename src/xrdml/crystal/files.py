@@ -15,6 +15,7 @@ from xrdml.errors import UserError
 log = logging.getLogger("xrdml")
 
 UNFINISHED = ".unfinished"
+_PART = "part-"
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def replace_when_done(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.{_PART}", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise UserError(f"cannot write here ({error.strerror}); choose another place", path=path) from None
@@ -50,6 +51,12 @@ def replace_when_done(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def remove_leftovers(directory: Path, name: str = "*") -> None:
+    """Remove temporary files that killed runs left for `name`; call it only where no other run writes."""
+    for path in directory.glob(f".{name}.{_PART}*"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -103,6 +110,7 @@ class OnlyRunIn:
 
     def __enter__(self) -> OnlyRunIn:
         try:
+            remove_leftovers(self._directory)
             write_text(self._directory / UNFINISHED, "")
         except UserError:
             os.close(self._handle)

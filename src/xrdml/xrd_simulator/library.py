@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from xrdml import __version__
-from xrdml.crystal.files import writable_directory
 from xrdml.crystal.molecule_library import Molecule, MoleculeLibrary, write_library
 from xrdml.errors import UserError
+from xrdml.xrd_simulator.parts import alone_in
 
 PART_SIZE = 500
 """Molecules tried for one part."""
@@ -70,8 +68,8 @@ def build_library(
         _check_same(existing, attributes)
         if len(existing) - existing.n_solvents == n:
             return 0
-    folder = writable_directory(path.with_name(path.name + ".parts"))
-    with _alone_in(folder), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    folder = path.with_name(path.name + ".parts")
+    with alone_in(folder), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         distinct: dict[str, Molecule] = {}
         tried = 0
         try:
@@ -137,16 +135,6 @@ def _solvents() -> list[Molecule]:
     from xrdml.xrd_simulator.molecules import solvent
 
     return [(m.smiles, m.numbers, m.positions[0]) for m in map(solvent, SOLVENTS)]
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    with open(folder / "lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError("another run is making this library; wait for it", path=folder) from None
-        yield
 
 
 def _check_same(library: MoleculeLibrary, attributes: dict[str, Any]) -> None:

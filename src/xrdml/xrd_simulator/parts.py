@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from xrdml.crystal.files import remove_leftovers
 from xrdml.errors import UserError
+
+SUFFIX = ".parts"
 
 
 def ranges(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
@@ -45,7 +49,9 @@ def alone_in(folder: Path, part: tuple[int, int] | None = None) -> Iterator[None
             if part is not None:
                 fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError("another run is making this data set; wait for it", path=folder) from None
+            raise UserError("another run is making this file; wait for it", path=folder) from None
+        if part is None:
+            remove_leftovers(folder.parent, glob.escape(folder.name.removesuffix(SUFFIX)))
         yield
 
 
