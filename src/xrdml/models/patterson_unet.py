@@ -72,7 +72,7 @@ class PattersonUNet(nn.Module):
         )
 
     def _one(self, x: Tensor, lower: tuple[int, int, int], sphere: Tensor, cell: Tensor) -> Tensor:
-        maps = quarter_map(lower, tuple(x.shape[2:]), _points(lower, sphere), x.device)  # type: ignore[arg-type]
+        maps = quarter_map(lower, tuple(x.shape[2:]), _points(lower, sphere), x.device)
         measured = x[:, 1:2].float()
         excess = (x[:, :1].float().square() - 1) * measured
         density = maps.to_map(torch.cat([excess, measured], 1))

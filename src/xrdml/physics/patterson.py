@@ -98,7 +98,8 @@ def quarter_map(
         indices.append(index)
     h, k, l = torch.meshgrid(*indices, indexing="ij")
     weight = (1 + (k != 0).float()) * (1 + ((h != 0) | (l != 0)).float())
-    return QuarterMap(*tables, weight.to(device))
+    x, y, z = tables
+    return QuarterMap(x, y, z, weight.to(device))
 
 
 def even(n: int, multiple: int = 2) -> int:
@@ -130,7 +131,7 @@ def triplet_sums(e: Tensor, measured: Tensor, s: Tensor, lower: tuple[int, int, 
     excess = (e.square() - 1) * measured
     shape = tuple(e.shape[1:])
     reach = [max(abs(a), abs(a + n - 1)) for a, n in zip(lower, shape, strict=True)]
-    maps = quarter_map(lower, shape, tuple(even(2 * m + 2) for m in reach), e.device)  # type: ignore[arg-type]
+    maps = quarter_map(lower, shape, tuple(even(2 * m + 2) for m in reach), e.device)
     density = maps.to_map(excess[:, None]).clamp_min(0)
     found = maps.from_map(density.square())[:, 0]
     limit = torch.where(measured, s, 0).amax((1, 2, 3), keepdim=True)
