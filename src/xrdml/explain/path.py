@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,51 +13,62 @@ from torch import Tensor, nn
 
 from xrdml.data.density import to_density
 from xrdml.evaluate.reference import SOLVED_CC
-from xrdml.phasing.iterate import Prior, Projection, Schedule, iterate, map_correlation, random_start
-from xrdml.phasing.origin import find_origin
-from xrdml.phasing.projections import residual
-from xrdml.phasing.search import Averaging, has_symmetry
+from xrdml.phasing.iterate import Schedule, map_correlation
+from xrdml.phasing.search import Candidate, search
 from xrdml.phasing.sphere import MeasuredSphere
 
-SNAPSHOT_EVERY = 10
-"""Iterations."""
+EVERY = 2
+"""Iterations from one moment to the next."""
 GO_ON = 30
 """Iterations after a start is solved: whether it stays so is worth seeing."""
 
 
 @dataclass(frozen=True)
-class Path:
-    """One start.
+class Moment:
+    """One start when the search looked at it.
 
     Attributes
     ----------
-    start
-        Its number.
-    level
-        Error level that the prior was told at every iteration, (n,).
+    iteration
+        Counted from 1.
     r
-        Figure of merit: R between measured |F| and those drawn, (n,).
+        Figure of merit: R between measured |F| and those drawn.
     map_cc
-        Correlation with the true map at the best origin and hand, (n,); NaN without a known structure.
+        Correlation with the true map at the best origin and hand; NaN without a known structure.
     agreement
-        Correlation of the map with its symmetry mates, (n,); NaN where it was not looked at.
-    iterations, maps
-        Moments of the pictures, (m,), and F drawn there, about the true origin and in the true hand
-        where these are known, (m, X, Y, Z).
+        Correlation of the map with its symmetry mates; NaN where it says nothing.
+    f
+        F drawn, about the true origin and in the true hand where these are known, (X, Y, Z).
     """
 
+    iteration: int
+    r: float
+    map_cc: float
+    agreement: float
+    f: Tensor
+
+
+@dataclass(frozen=True)
+class Path:
+    """The moments of one start, and its number."""
+
     start: int
-    level: NDArray[np.float64]
-    r: NDArray[np.float64]
-    map_cc: NDArray[np.float64]
-    agreement: NDArray[np.float64]
-    iterations: NDArray[np.int64]
-    maps: Tensor
+    moments: list[Moment]
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """One number of every moment, (n,)."""
+        return np.array([getattr(m, name) for m in self.moments], dtype=np.float64)
 
     @property
     def is_solved(self) -> bool:
-        """Whether the true map was met at any time."""
-        return bool(np.nanmax(self.map_cc, initial=-1) >= SOLVED_CC)
+        """Whether the true map was met at any moment."""
+        return bool((self.column("map_cc") >= SOLVED_CC).any())
+
+    @property
+    def merit(self) -> float:
+        """Highest map correlation, or −R where the truth is not known."""
+        cc = self.column("map_cc")
+        return float(cc.max()) if np.isfinite(cc).all() else -float(self.column("r").min())
 
 
 def follow(
@@ -67,33 +79,23 @@ def follow(
     starts: int = 16,
     batch: int = 4,
     seed: int = 0,
-    say: Callable[[str, float], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[Path, int]:
-    """Run starts in batches, as a search does, until one is solved; all starts where nobody can tell.
-
-    The best start is the one with the highest map correlation, or the lowest R without a structure.
+    """Run the search of `xrdml solve` until the true map is met; all starts where nobody can tell.
 
     Returns
     -------
     path, tried
-        Of the best start, and how many starts were tried.
+        Of the start with the highest map correlation, or the lowest R without a structure; and how
+        many starts were tried.
     """
-    best: Path | None = None
-    tried = 0
+    paths: list[Path] = []
     for first in range(0, starts, batch):
         n = min(batch, starts - first)
-        for path in _run(network, sphere, f_true, schedule, n, seed, first, say):
-            if best is None or _merit(path) > _merit(best):
-                best = path
-        tried = first + n
-        if best is not None and best.is_solved:
+        paths += _run(network, sphere, f_true, schedule, n, seed, first, say)
+        if any(p.is_solved for p in paths):
             break
-    assert best is not None  # at least one start was asked for
-    return best, tried
-
-
-def _merit(path: Path) -> float:
-    return float(np.nanmax(path.map_cc)) if np.isfinite(path.map_cc).any() else -float(path.r.min())
+    return max(paths, key=lambda p: p.merit), first + n
 
 
 def _run(
@@ -104,42 +106,29 @@ def _run(
     n: int,
     seed: int,
     first: int,
-    say: Callable[[str, float], None] | None,
+    say: Callable[[str], None] | None,
 ) -> list[Path]:
-    r, cc, agreement, maps, moments = [], [], [], [], []
-    solved_at: list[int] = []
-    symmetric = has_symmetry(sphere)
     inside = sphere.known | sphere.floating
+    found: dict[int, list[Moment]] = defaultdict(list)
+    solved_at: list[int] = []
 
-    def watch(i: int, p: Tensor) -> bool:
-        r.append(residual(p, sphere, sphere.known).cpu().numpy())
-        unknown = np.full(n, np.nan)
-        cc.append(unknown if f_true is None else map_correlation(f_true, p, inside).cpu().numpy())
-        look = i % SNAPSHOT_EVERY == 0 or i + 1 == schedule.iterations
-        if look:
-            maps.append(p.cpu())
-            moments.append(i)
-        values = [find_origin(f, sphere.symmetry)[1] for f in p] if look and symmetric else [np.nan] * n
-        agreement.append(np.array(values))
-        if say is not None:
-            say(f"starts {first + 1}–{first + n}, iteration {i + 1}", float(r[-1].min()))
-        if not solved_at and cc[-1].max() >= SOLVED_CC:
-            solved_at.append(i)
-        return bool(solved_at) and i >= solved_at[0] + GO_ON
-
-    projection: Projection = Prior(network, sphere)
-    if symmetric:
-        projection = Averaging(projection, sphere.symmetry)
-    iterate(projection, sphere, random_start(sphere, n, seed + first), schedule, watch)
-    level = np.array([schedule.level(i / schedule.iterations) for i in range(len(r))])
-    out = []
-    for k in range(n):
-        shown = torch.stack([m[k] for m in maps])
+    def look(c: Candidate) -> bool:
+        cc, f = np.nan, c.f.cpu()
         if f_true is not None:
-            shown = torch.stack([aligned(f_true.cpu(), f, inside.cpu()) for f in shown])
-        figures = [np.array(column)[:, k] for column in (r, cc, agreement)]
-        out.append(Path(first + k, level, *figures, np.array(moments), shown))  # type: ignore[call-arg, arg-type]
-    return out
+            cc = float(map_correlation(f_true, c.f[None], inside)[0])
+            f = aligned(f_true.cpu(), f, inside.cpu())
+        agreement = c.agreement if c.has_symmetry else np.nan
+        found[c.start].append(Moment(c.iteration + 1, c.r_known, cc, agreement, f))
+        if cc >= SOLVED_CC and not solved_at:
+            solved_at.append(c.iteration)
+        return bool(solved_at) and c.iteration >= solved_at[0] + GO_ON
+
+    def report(i: int, r: float) -> None:
+        if say is not None:
+            say(f"starts {first + 1}–{first + n}, iteration {i + 1}, best R {r:.3f}")
+
+    search(network, sphere, n, schedule, seed, first, look, report, EVERY)
+    return [Path(start, moments) for start, moments in found.items()]
 
 
 def aligned(f_true: Tensor, f: Tensor, chosen: Tensor) -> Tensor:

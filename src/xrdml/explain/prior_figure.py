@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from xrdml.explain.contraction import Step
@@ -49,24 +50,34 @@ def _is_line(steps: Sequence[Step], told: float) -> bool:
     return len({s.level for s in steps if s.told == told}) == len({s.level for s in steps})
 
 
-def draw_path(path: Path, way: SolutionPath, f_true: Tensor | None) -> None:
-    """R, map correlation and agreement by iteration, above the map at some moments, seen along b."""
-    chosen = np.unique(
-        np.linspace(0, len(way.iterations) - 1, PICTURES - (f_true is not None)).round().astype(int)
-    )
-    pictures = [(f"iteration {way.iterations[i] + 1}", way.maps[i]) for i in chosen]
+def draw_path(path: Path, way: SolutionPath, level: NDArray[np.float64], f_true: Tensor | None) -> None:
+    """R, map correlation and agreement by iteration, above the map at some moments, seen along b.
+
+    Parameters
+    ----------
+    level
+        Error level told at each moment, (n,).
+    f_true
+        F of the atoms, (X, Y, Z), where they are known.
+    """
+    n = len(way.moments)
+    chosen = np.unique(np.linspace(0, n - 1, PICTURES - (f_true is not None)).round().astype(int))
+    pictures = [(f"iteration {way.moments[i].iteration}", way.moments[i].f) for i in chosen]
     if f_true is not None:
         pictures.append(("truth", f_true.cpu()))
-    figure = plt.figure(figsize=(1.9 * len(pictures), 5.4), layout="constrained")
+    figure = plt.figure(figsize=(max(1.9 * len(pictures), 6), 5.4), layout="constrained")
     grid = figure.add_gridspec(2, len(pictures), height_ratios=(1.5, 1))
     axis = figure.add_subplot(grid[0, :])
-    x = np.arange(1, len(way.r) + 1)
-    axis.plot(x, way.r, lw=1, label="R, figure of merit")
-    if np.isfinite(way.map_cc).any():
-        axis.plot(x, way.map_cc, lw=1, label="map correlation with the truth")
-    looked = np.isfinite(way.agreement)
-    axis.plot(x[looked], way.agreement[looked], ".", ms=4, label="agreement with the space group")
-    axis.plot(x, way.level, color="0.7", ls=":", lw=1, label="error level told")
+    x = way.column("iteration")
+    curves = {
+        "r": "R, figure of merit",
+        "map_cc": "map correlation with the truth",
+        "agreement": "agreement with the space group",
+    }
+    for name, label in curves.items():
+        if np.isfinite(values := way.column(name)).any():
+            axis.plot(x, values, "o-", ms=3, lw=1, label=label)
+    axis.plot(x, level, color="0.7", ls=":", lw=1, label="error level told")
     axis.set_xlabel("iteration")
     axis.set_ylim(0, 1.02)
     axis.legend(fontsize=7)

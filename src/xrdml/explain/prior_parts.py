@@ -91,29 +91,31 @@ def explain_path(setting: Setting) -> dict[str, Any]:
         known = _known(setting, subject)
         sphere = known.sphere
     device = next(setting.model.prior.parameters()).device
+    schedule = Schedule(options.iterations)
     path, tried = follow(
         setting.model.prior,
         sphere.to(device),
         None if known is None else known.f_true,
-        Schedule(options.iterations),
+        schedule,
         options.starts,
         options.batch,
         options.seed,
-        lambda what, r: setting.say(f"{setting.model.name}: {what}, best R {r:.3f}"),
+        lambda what: setting.say(f"{setting.model.name}: {what}"),
     )
-    columns = {"iteration": np.arange(1, len(path.r) + 1), "level_told": path.level, "r": path.r}
-    write_csv(setting.out / "path.csv", columns | {"map_cc": path.map_cc, "agreement": path.agreement})
-    draw_path(setting.out / "path.png", path, None if known is None else known.f_true)
-    known_cc = bool(np.isfinite(path.map_cc).any())
+    columns = {name: path.column(name) for name in ("iteration", "r", "map_cc", "agreement")}
+    level = np.array([schedule.level((i - 1) / schedule.iterations) for i in columns["iteration"]])
+    write_csv(setting.out / "path.csv", columns | {"level_told": level})
+    draw_path(setting.out / "path.png", path, level, None if known is None else known.f_true)
+    knows = known is not None
     return {
-        "solved": path.is_solved if known_cc else None,
+        "solved": path.is_solved if knows else None,
         "start": path.start,
         "starts_tried": tried,
-        "iterations": len(path.r),
-        "r_lowest": path.r.min(),
-        "r_last": path.r[-1],
-        "map_cc_highest": path.map_cc.max() if known_cc else None,
-        "map_cc_last": path.map_cc[-1] if known_cc else None,
+        "iterations": path.moments[-1].iteration,
+        "r_lowest": columns["r"].min(),
+        "r_last": columns["r"][-1],
+        "map_cc_highest": columns["map_cc"].max() if knows else None,
+        "map_cc_last": columns["map_cc"][-1] if knows else None,
     }
 
 
