@@ -1,7 +1,7 @@
 """What triplet sums alone know of missing amplitudes: a formula of 1957 without one trained parameter.
 
-`python benchmarks/triplets.py SET.h5 [FOLDER …] [--subset test] [--limit 60] [--d-min-low 1.5]`. |F| is the ridge
-curve times a median |E| that rises with the sum; Laue class 2/m only. Prints means over crystals.
+`python benchmarks/triplets.py SET.h5 [FOLDER …] [--subset test] [--limit 60] [--d-min-low 1.5]`. |F| is the
+ridge curve times a median |E| that rises with the sum; Laue class 2/m only. Prints means over crystals.
 """
 
 from __future__ import annotations
