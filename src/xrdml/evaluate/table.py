@@ -106,7 +106,7 @@ def make_table(config: Any) -> list[Path]:
     text, content = [_INTRODUCTION], []
     for chosen in config.sets:
         name = chosen.name
-        structures = _structures(chosen, config.limit)
+        structures = chosen_structures(chosen, config.limit)
         for limit, entries in sorted(by_limit.items(), reverse=True):
             baselines = [Entry(b, "", load_predictor(b), b) for b in config.baselines]
             lines = [*entries, *baselines]
@@ -128,8 +128,14 @@ def make_table(config: Any) -> list[Path]:
     return [out / "results.md", out / "results.json", *written]
 
 
-def _structures(chosen: CrystalSet, limit: int | None) -> list[tuple[str, Structure]]:
-    """The first crystals of a set, of its space groups alone where it names some."""
+def chosen_structures(chosen: CrystalSet, limit: int | None) -> list[tuple[str, Structure]]:
+    """The first crystals of a set, of its space groups alone where it names some.
+
+    Raises
+    ------
+    UserError
+        There is none.
+    """
     found = read_structures(Path(chosen.path), chosen.subset, None if chosen.space_groups else limit)
     if chosen.space_groups:
         wanted = {symmetry(name).name for name in chosen.space_groups}

@@ -16,7 +16,7 @@ from xrdml.crystal.problem import FillProblem
 from xrdml.crystal.reflections import Reflections
 from xrdml.crystal.store import write_store
 from xrdml.crystal.symmetry import symmetry
-from xrdml.evaluate.table import TableConfig, make_table
+from xrdml.evaluate.table import CrystalSet, TableConfig, chosen_structures, make_table
 from xrdml.evaluate.tensor_scores import tensor_scores
 from xrdml.evaluate.thesis import published_r
 from xrdml.models.weights import save_weights
@@ -78,6 +78,21 @@ def test_numbers_agree_with_the_crystals(made):
         assert section["models"]["radial"][metric]["mean"] == pytest.approx(mean)
         assert metric in content["metrics"]
     assert section["thesis_r_all"] == {"unet before": 0.477, "unet after": 0.632}
+
+
+def test_a_set_of_some_space_groups(tmp_path):
+    names = ["P 1 21 1", "C 1 2 1", "P 1 21 1", "P 1 21/c 1"]
+    write_store(tmp_path / "set.h5", [random_structure(n) for n in names], {"recipe": "test"})
+
+    def found(*groups, limit=None):
+        chosen = CrystalSet("mine", str(tmp_path / "set.h5"), "all", "none", list(groups) or None)
+        return [s.symmetry.short_name for _, s in chosen_structures(chosen, limit)]
+
+    assert found("P21", "C2") == ["P21", "C2", "P21"]
+    assert found("P21", limit=1) == ["P21"]
+    assert found("P21/c", limit=1) == ["P21/c"]
+    assert len(found()) == 4
+    assert "give other space_groups" in complaint(found, "P-1")
 
 
 def test_nothing_to_measure(tmp_path):
