@@ -1,12 +1,12 @@
 # Two commands do everything on a fresh machine: `make run` and `make test`.
 PYTHON ?= python3
-VENV   := .venv
+VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint bench bench-phasing reproduce clean
+.PHONY: help setup run test test-all lint bench reliability bench-phasing reproduce clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ lint: $(STAMP)  ## repair style, then check types
 bench: $(STAMP)  ## benchmarks, as ratios measured in one run
 	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python benchmarks/structure_factors.py
+
+reliability: $(STAMP)  ## damaged files, kills, full disks …: docs/reliability.md from what was measured
+	PYTHONPATH=benchmarks $(BIN)/python -m reliability $(ARGS)
 
 bench-phasing: $(STAMP)  ## solved or not on real crystals, beside charge flipping; can be stopped and goes on
 	$(BIN)/python benchmarks/phasing.py $(ARGS)

@@ -8,6 +8,9 @@ import h5py
 
 from xrdml.errors import UserError
 
+_LARGEST_RATIO = 1100
+"""Deflate makes data smaller by 1032 at most: without this, a damaged shape asks for terabytes of memory."""
+
 
 def check_format(file: h5py.File, path: Path, name: str, newest: int, *, holds: str, remedy: str) -> int:
     """The format version of an open file, from its attributes `format` and `format_version`.
@@ -26,8 +29,9 @@ def check_format(file: h5py.File, path: Path, name: str, newest: int, *, holds: 
     UserError
         Another format or a newer version.
     KeyError, TypeError, ValueError
-        No version, or one that is no number: the file is damaged.
+        No version, or one that is no number, or a dataset that cannot fit into the file: damaged.
     """
+    _check_sizes(file, path)
     if file.attrs.get("format") != name:
         raise UserError(f"this HDF5 file holds no {holds} of this project; {remedy}", path=path)
     version = int(file.attrs["format_version"])
@@ -36,3 +40,16 @@ def check_format(file: h5py.File, path: Path, name: str, newest: int, *, holds: 
             f"format {version} is newer than {newest}, the newest this xrdml reads; update xrdml", path=path
         )
     return version
+
+
+def _check_sizes(file: h5py.File, path: Path) -> None:
+    """Raise ValueError for a damaged shape before memory is asked for."""
+    size = path.stat().st_size
+
+    def is_impossible(_: str, item: h5py.Dataset | h5py.Group) -> bool | None:
+        return (isinstance(item, h5py.Dataset) and item.nbytes > _LARGEST_RATIO * size) or None
+
+    if any(file.attrs.get_id(name).get_storage_size() > size for name in file.attrs):
+        raise ValueError("an attribute is larger than the file")
+    if file.visititems(is_impossible):
+        raise ValueError("a dataset is larger than the file can hold")
