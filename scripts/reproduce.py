@@ -21,13 +21,17 @@ from xrdml.cli.main import main as xrdml
 NETWORKS = ("unet", "patterson_unet", "xrd_transformer", "fft_unet")
 """Pre-trained and fine-tuned; experiments `pretrain_…` and `finetune_…` of these names."""
 
+BRIEF = ("xrd_transformer", "fft_unet")
+"""Trained as long as the experiments are, where that is shorter than the others."""
+
 EXPERIMENTS = {
+    "unet, for comparison": ["pretrain_unet", "relative"],
     "unet, thesis' input": ["pretrain_unet", "thesis"],
     "unet, normalised E": ["pretrain_unet", "normalised_e"],
     "unet with SSIM": ["pretrain_unet", "relative", "ssim"],
     "unet from 1.2 Å": ["pretrain_unet", "relative", "d_min_1p2"],
 }
-"""Rows of the table that are pre-trained alone, as `unet` is but for their experiments."""
+"""Rows of the table that are pre-trained alone, alike but for their experiments."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Scale:
         Training options of the two phases.
     networks
         Options of each network, alike in both phases.
+    brief
+        Further training options of the experiments and of the networks in BRIEF.
     table
         Options of the table.
     """
@@ -52,6 +58,7 @@ class Scale:
     pretrain: tuple[str, ...]
     finetune: tuple[str, ...]
     networks: dict[str, tuple[str, ...]]
+    brief: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
 
 
@@ -87,6 +94,7 @@ SCALES = {
         pretrain=("trainer.max_epochs=1", "data.val_fraction=0.06", "optimizer.lr=2e-3", *_SHORT),
         finetune=("trainer.max_epochs=3", "optimizer.lr=5e-4", *_SHORT),
         networks=_CPU,
+        brief=("trainer.max_steps=60",),
         table=("limit=60",),
     ),
     # The thesis': 400 000 crystals for training and 100 000 for validation, 100 epochs at most.
@@ -131,7 +139,7 @@ def stages(
         yield "real set", ["import-cif", str(real), str(imported)]
     simulated = [f"data.path={train}", "data.laue_group=P 1 2/m 1", "data.test_fraction=0.0", *scale.pretrain]
     for network in NETWORKS:
-        options = scale.networks[network]
+        options = [*scale.networks[network], *(scale.brief if network in BRIEF else ())]
         first, second = _weights(work, network)
         yield (
             f"pretrain {network}",
@@ -142,7 +150,7 @@ def stages(
             tuned = [f"finetune_{network}", "relative"]
             yield f"finetune {network}", _train(tuned, work, second, [*options, *published])
     for name, experiments in EXPERIMENTS.items():
-        options = scale.networks["unet"]
+        options = [*scale.networks["unet"], *scale.brief]
         yield name, _train(experiments, work, _weights(work, name)[0], [*options, *simulated])
     yield "table", ["test", "--table", *_table(work, real is not None), *scale.table]
 

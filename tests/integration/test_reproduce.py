@@ -15,7 +15,13 @@ from xrdml.evaluate.table import TableConfig
 from xrdml.training.config import load_config
 
 NETWORKS = {"unet", "patterson_unet", "fft_unet", "xrd_transformer"}
-EXPERIMENTS = {"unet, thesis' input", "unet, normalised E", "unet with SSIM", "unet from 1.2 Å"}
+EXPERIMENTS = {
+    "unet, for comparison",
+    "unet, thesis' input",
+    "unet, normalised E",
+    "unet with SSIM",
+    "unet from 1.2 Å",
+}
 
 
 @pytest.fixture

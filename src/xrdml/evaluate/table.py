@@ -32,6 +32,7 @@ STAGES = ("before", "after")
 _HEAD = (
     "model",
     "fine-tuning",
+    "steps",
     "n",
     "thesis R_all",
     "R_all",
@@ -75,12 +76,13 @@ class TableConfig:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table: a label, its stage and the predictor."""
+    """One line of the table: a label, its stage, the predictor, and how long that was trained."""
 
     label: str
     stage: str
     predictor: Predictor
     model: str
+    steps: int | None = None
 
     @property
     def name(self) -> str:
@@ -155,7 +157,8 @@ def _entries(rows: Sequence[Row]) -> dict[float, list[Entry]]:
             if (weights := getattr(row, stage)) is None:
                 continue
             config = read_config(weights)
-            entry = Entry(row.name, stage, load_predictor(weights), config["model"]["name"])
+            steps = config.get("training", {}).get("steps")
+            entry = Entry(row.name, stage, load_predictor(weights), config["model"]["name"], steps)
             found.setdefault(config["data"]["d_min_low"], []).append(entry)
     return found
 
@@ -176,7 +179,9 @@ def _section(title: str, kind: str, lines: list[Entry], comparison: Comparison) 
             m = {k: v * factor for k, v in summary[e.name][metric].items()}
             cells.append(f"{m['mean']:.3f} ({m['low']:.3f} to {m['high']:.3f})")
         quoted = f"{thesis[e.name]:.3f}" if e.name in thesis else ""
-        out.append(f"| {e.label} | {e.stage} | {len(comparison.common)} | {quoted} | {' | '.join(cells)} |")
+        trained = "" if e.steps is None else e.steps
+        front = f"| {e.label} | {e.stage} | {trained} | {len(comparison.common)} | {quoted}"
+        out.append(f"{front} | {' | '.join(cells)} |")
     for model, refused in comparison.refused.items():
         if refused:
             out += ["", f"{len(refused)} crystals are left out that {model} cannot take."]

@@ -33,6 +33,7 @@ def weights(folder, d_min_low=1.5, **model):
     table = {"s_edges": [0.3, 0.5, 0.7], "acentric": [0.5, 0.6], "centric": [0.9, 1.0]}
     data = {"grid": "-13:12,0:17,0:22", "d_min_low": d_min_low, "d_min_high": 0.8, "n_train": 1}
     described = {"model": config, "data": data | {"space_groups": GROUPS}, "error_model": table}
+    described["training"] = {"steps": 7}
     save_weights(folder, described, Network(config).model.state_dict())
     return folder
 
@@ -56,9 +57,9 @@ def made(tmp_path_factory):
 
 def test_rows_and_files(made):
     text = (made / "results.md").read_text()
-    assert text.count("| unet | before | 3 | 0.477 |") == 1
-    assert text.count("| unet | after | 3 | 0.632 |") == 1
-    assert text.count("| longer | before | 3 |  |") == 1
+    assert text.count("| unet | before | 7 | 3 | 0.477 |") == 1
+    assert text.count("| unet | after | 7 | 3 | 0.632 |") == 1
+    assert text.count("| longer | before | 7 | 3 |  |") == 1
     assert text.count("| radial |") == 2
     assert "mine: 1.5 → 0.8 Å" in text
     assert "mine: 1.2 → 0.8 Å" in text
