@@ -24,8 +24,8 @@ SAMPLES = ROOT / "data_samples"
 
 # What parsers trip over: numbers at the edges, words of the formats, what ends a text early.
 WORDS = [
-    b"nan", b"inf", b"-inf", b"1e999", b"-1e-999", b"0", b"-0", b"99999999999999999999", b"1.2(3)", b"(", b")",
-    b"?", b".", b"'", b'"', b";", b"\n;\n", b"\n", b"\r\n", b"\r", b"\t", b"\0", b"\x1a", b"\xff\xfe", b"\xc3",
+    b"nan", b"inf", b"-inf", b"1e999", b"-1e-999", b"0", b"-0", b"99999999999999999999", b"1.2(3)", b"(",
+    b"?", b".", b"'", b'"', b";", b"\n;\n", b"\n", b"\r\n", b"\r", b"\t", b"\0", b"\x1a", b"\xff\xfe",
     "Å−½".encode(), b"#", b"=", b" =\n", b"!", b"+", b"data_", b"data_x\n", b"loop_", b"\nloop_\n", b"save_",
     b"_cell_length_a", b"_refln_index_h", b"_shelx_hkl_file", b"_atom_site_fract_x", b"HKLF 4 1", b"HKLF 5",
     b"LATT -7", b"LATT 9", b"SYMM", b"SYMM x,y", b"SYMM 1/0,y,z", b"CELL", b"CELL 0 0 0 0 0 0 0", b"ZERR",
@@ -99,7 +99,8 @@ def refuses_or_reads(reader: Reader, data: bytes, folder: Path) -> bool:
             reader.read(path)
         return True
     except UserError as error:
-        assert str(error), "a refusal says why"
+        if not str(error):
+            raise AssertionError("a refusal must say why") from error
         return False
 
 

@@ -1,4 +1,4 @@
-"""The fault campaign: `make reliability` tries everything and writes docs/reliability.md from what it measured.
+"""The fault campaign: `make reliability` tries everything and writes docs/reliability.md.
 
 Each part leaves its rows in results/reliability/<part>.json; `--only` runs some parts again, and the page is
 made of all that are there.
@@ -85,8 +85,8 @@ def write_page() -> None:
     lines = [
         "# Faults tried and survived",
         "",
-        f"Made by `make reliability` on {platform.machine()}, Python {platform.python_version()}; do not edit. Parts run again",
-        'by `make reliability ARGS="--only kill places"`. A fast share of all this is in the test suite.',
+        f"Made by `make reliability` on {platform.machine()}, Python {platform.python_version()}. "
+        'Parts run again by `make reliability ARGS="--only kill places"`. A fast share is in the test suite.',
         "",
         "| fault | counts as survived | tried | survived | remarks |",
         "|---|---|---|---|---|",

@@ -44,17 +44,19 @@ def scenarios(data: Path) -> dict[str, Scenario]:
     """By the name of the command; `data` holds what they read."""
     sample = str(data / "para.hkl")
     search = ["--starts", "1", "--iterations", "8", "--seed", "1"]
-    cifs = ROOT.parent / "shared/data/structures"
+    published = ROOT.parent / "shared/data/structures"
+    cifs = published if published.is_dir() else SAMPLES
     return {
         "simulate": Scenario(
-            lambda d: ["simulate", str(d / "x.h5"), "--n", "500", "--workers", "1"], lambda d: _bytes(d, "x.h5")
+            lambda d: ["simulate", str(d / "x.h5"), "--n", "500", "--workers", "1"],
+            lambda d: _bytes(d, "x.h5"),
         ),
         "molecules": Scenario(
             lambda d: ["molecules", str(d / "x.h5"), "--n", "150", "--workers", "1"],
             lambda d: _bytes(d, "x.h5"),
         ),
         "import-cif": Scenario(
-            lambda d: ["import-cif", str(cifs if cifs.is_dir() else SAMPLES), str(d / "x.h5"), "--workers", "1"],
+            lambda d: ["import-cif", str(cifs), str(d / "x.h5"), "--workers", "1"],
             lambda d: _bytes(d, "x.h5"),
         ),
         "train": Scenario(_train_words, _checkpoints),
@@ -77,7 +79,8 @@ def scenarios(data: Path) -> dict[str, Scenario]:
 
 def _train_words(folder: Path) -> list[str]:
     words = [
-        "train", f"run.dir={folder / 'run'}", f"data.path={folder.parent / 'data/crystals.h5'}", "model.width=4",
+        "train", f"run.dir={folder / 'run'}", f"data.path={folder.parent / 'data/crystals.h5'}",
+        "model.width=4",
         "data.grid=-5:5,0:5,0:6", "data.d_min_low=2", "data.d_min_high=1.2", "data.batch_size=5",
         "trainer.threads=1", "trainer.max_epochs=4", "trainer.save_minutes=0", "logger=none",
         f"export={folder / 'weights'}",

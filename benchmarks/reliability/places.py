@@ -51,7 +51,10 @@ def _commands(out: Path, data: Path) -> dict[str, list[str]]:
         "molecules": ["molecules", str(out / "lib.h5"), "--n", "100", "--workers", "1"],
         "import-cif": ["import-cif", str(SAMPLES), str(out / "real.h5"), "--workers", "1"],
         "powder": ["powder", str(SAMPLES / "sucrose.cif"), "--out", str(out / "powder")],
-        "inspect": ["inspect", str(SAMPLES / "sucrose.cif"), "--out", str(out / "x.png"), "--json", str(out / "x.json")],
+        "inspect": [
+            "inspect", str(SAMPLES / "sucrose.cif"), "--out", str(out / "x.png"),
+            "--json", str(out / "x.json"),
+        ],
         "train": [
             "train", f"run.dir={out / 'run'}", f"data.path={SAMPLES / 'simulated_small.h5'}", "model.width=4",
             "experiment=quick", "trainer.max_steps=2", f"export={out / 'weights'}",
@@ -97,7 +100,7 @@ def full_disk(place: Path) -> Row:
 
 
 def read_only(place: Path) -> Row:
-    """Every command into a folder on a file system that is mounted read-only: root may not write there either."""
+    """Every command into a file system that is mounted read-only: root may not write there either."""
     row = Row("read-only folder", "one line, status 2")
     with small_disk(place / "ro", 512) as disk:
         if disk is None:
@@ -219,7 +222,7 @@ def path_tricks(place: Path) -> Row:
 
 
 def _stays_inside(base: Path, path: Path, what: str, *words: str) -> str | None:
-    before = {p for p in base.rglob("*")}
+    before = set(base.rglob("*"))
     code, said = xrdml("infer", path, *words, "--model", "radial", "--out", base / "out", cwd=base)
     outside = [p for p in base.rglob("*") if p not in before and base / "out" not in (p, *p.parents)]
     if outside:

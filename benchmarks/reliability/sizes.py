@@ -39,23 +39,9 @@ def cell_for(group) -> tuple[float, float, float, float, float, float]:
         return (7.0, 9.0, 11.0, 90.0, 90.0, 90.0)
     if system == "monoclinic":
         angles = [90.0, 90.0, 90.0]
-        angles[
-            "abc".index(
-                group.monoclinic_unique_axis() if hasattr(group, "monoclinic_unique_axis") else _axis(group)
-            )
-        ] = 101.0
+        angles["abc".index(group.monoclinic_unique_axis())] = 101.0
         return (7.0, 9.0, 11.0, *angles)
     return (7.0, 9.0, 11.0, 84.0, 97.0, 103.0)
-
-
-def _axis(group) -> str:
-    """The axis that carries the 2 or the m, from its rotation of an operation."""
-    for op in group.operations().sym_ops:
-        signs = [op.rot[i][i] for i in range(3)]
-        if op.rot != group.operations().sym_ops[0].rot and len(set(signs)) == 2:
-            odd = [i for i in range(3) if signs.count(signs[i]) == 1]
-            return "abc"[odd[0]]
-    return "b"
 
 
 def space_groups(place: Path, every_setting: bool) -> Row:
