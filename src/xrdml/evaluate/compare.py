@@ -116,8 +116,15 @@ class Comparison:
 _NOTHING = {"mean": float("nan"), "low": float("nan"), "high": float("nan")}
 
 
-def compare(predictors: Mapping[str, Predictor], crystals: Iterable[KnownCrystal]) -> Comparison:
+def compare(
+    predictors: Mapping[str, Predictor], crystals: Iterable[KnownCrystal], before: Comparison | None = None
+) -> Comparison:
     """Score every model on every crystal that it can take, under the names given.
+
+    Parameters
+    ----------
+    before
+        Scores of an earlier run, which are taken over.
 
     Raises
     ------
@@ -129,6 +136,12 @@ def compare(predictors: Mapping[str, Predictor], crystals: Iterable[KnownCrystal
         if len(crystal.problem.missing) == 0:
             continue
         for name, predictor in predictors.items():
+            if before and crystal.name in (found := before.scores.get(name, {})):
+                result.scores[name][crystal.name] = found[crystal.name]
+                continue
+            if before and crystal.name in (why := before.refused.get(name, {})):
+                result.refused[name][crystal.name] = why[crystal.name]
+                continue
             try:
                 prediction = predictor.predict([crystal.problem])[0]
             except UserError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ class Entry:
     predictor: Predictor
     model: str
     steps: int | None = None
+    sha256: str = ""
 
     @property
     def name(self) -> str:
@@ -113,7 +115,10 @@ def make_table(config: Any) -> list[Path]:
             baselines = [Entry(b, "", load_predictor(b), b) for b in config.baselines]
             lines = [*entries, *baselines]
             crystals = known_crystals(structures, limit, config.d_min_high)
-            comparison = compare({e.name: e.predictor for e in lines}, counted(crystals, len(structures)))
+            predictors = {e.name: e.predictor for e in lines}
+            done = _Scores(out / "scores", chosen, limit, config.d_min_high)
+            comparison = compare(predictors, counted(crystals, len(structures)), done.read(entries))
+            done.write(entries, comparison)
             stem = f"{name}_{limit:g}"
             text += _section(f"{name}: {limit:g} → {config.d_min_high:g} Å", chosen.kind, lines, comparison)
             content.append(
@@ -128,6 +133,39 @@ def make_table(config: Any) -> list[Path]:
     write_text(out / "results.json", json.dumps(described, indent=2, ensure_ascii=False) + "\n")
     write_text(out / "results.md", "\n".join(text) + "\n")
     return [out / "results.md", out / "results.json", *written]
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Scores of networks on a set, kept in files, so that a table that was stopped, or grows, goes on."""
+
+    folder: Path
+    chosen: CrystalSet
+    d_min_low: float
+    d_min_high: float
+
+    def _file(self, entry: Entry) -> Path:
+        path = Path(self.chosen.path)
+        files = sorted(path.glob("*.cif")) if path.is_dir() else [path]
+        crystals = [(str(file.resolve()), file.stat().st_mtime_ns) for file in files]
+        task = (entry.sha256, crystals, self.chosen.subset, self.d_min_low, self.d_min_high)
+        return self.folder / f"{hashlib.sha256(repr(task).encode()).hexdigest()[:24]}.json"
+
+    def read(self, entries: Sequence[Entry]) -> Comparison:
+        found = Comparison({}, {})
+        for entry in entries:
+            if (path := self._file(entry)).is_file():
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                found.scores[entry.name], found.refused[entry.name] = kept["scores"], kept["refused"]
+        return found
+
+    def write(self, entries: Sequence[Entry], comparison: Comparison) -> None:
+        self.folder.mkdir(exist_ok=True)
+        for entry in entries:
+            kept = self.read([entry])
+            scores = kept.scores.get(entry.name, {}) | comparison.scores[entry.name]
+            refused = kept.refused.get(entry.name, {}) | comparison.refused[entry.name]
+            write_text(self._file(entry), json.dumps({"scores": scores, "refused": refused}))
 
 
 def chosen_structures(chosen: CrystalSet, limit: int | None) -> list[tuple[str, Structure]]:
@@ -158,7 +196,9 @@ def _entries(rows: Sequence[Row]) -> dict[float, list[Entry]]:
                 continue
             config = read_config(weights)
             steps = config.get("training", {}).get("steps")
-            entry = Entry(row.name, stage, load_predictor(weights), config["model"]["name"], steps)
+            entry = Entry(
+                row.name, stage, load_predictor(weights), config["model"]["name"], steps, config["sha256"]
+            )
             found.setdefault(config["data"]["d_min_low"], []).append(entry)
     return found
 

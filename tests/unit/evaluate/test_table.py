@@ -19,6 +19,7 @@ from xrdml.crystal.symmetry import symmetry
 from xrdml.evaluate.table import CrystalSet, TableConfig, chosen_structures, make_table
 from xrdml.evaluate.tensor_scores import tensor_scores
 from xrdml.evaluate.thesis import published_r
+from xrdml.infer.network import NetworkPredictor
 from xrdml.models.weights import save_weights
 from xrdml.training.config import load_config
 from xrdml.training.network import Network
@@ -52,6 +53,7 @@ def made(tmp_path_factory):
         "baselines=[radial]",
     ]
     make_table(load_config(words, "table", TableConfig))
+    (folder / "out" / "words.json").write_text(json.dumps(words))
     return folder / "out"
 
 
@@ -63,7 +65,7 @@ def test_rows_and_files(made):
     assert text.count("| radial |") == 2
     assert "mine: 1.5 → 0.8 Å" in text
     assert "mine: 1.2 → 0.8 Å" in text
-    assert {p.name for p in made.iterdir()} == {
+    assert {p.name for p in made.iterdir()} - {"scores", "words.json"} == {
         *("results.md", "results.json", "per_crystal_mine_1.5.csv", "per_crystal_mine_1.2.csv"),
         *("shells_mine_1.5.png", "shells_mine_1.2.png"),
     }
@@ -79,6 +81,15 @@ def test_numbers_agree_with_the_crystals(made):
         assert section["models"]["radial"][metric]["mean"] == pytest.approx(mean)
         assert metric in content["metrics"]
     assert section["thesis_r_all"] == {"unet before": 0.477, "unet after": 0.632}
+
+
+def test_scores_are_kept(made, monkeypatch):
+    """The same table again asks no network, and says the same."""
+    words = json.loads((made / "words.json").read_text())
+    monkeypatch.setattr(NetworkPredictor, "predict", lambda *_: pytest.fail("asked again"))
+    before = (made / "results.json").read_text()
+    make_table(load_config(words, "table", TableConfig))
+    assert (made / "results.json").read_text() == before
 
 
 def test_a_set_of_some_space_groups(tmp_path):
