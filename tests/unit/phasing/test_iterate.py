@@ -16,7 +16,13 @@ from xrdml.phasing.iterate import (
     random_start,
 )
 from xrdml.phasing.origin import shifted
-from xrdml.phasing.projections import fitted, residual, with_amplitudes
+from xrdml.phasing.projections import (
+    averaged_reflection,
+    fitted,
+    relaxed_reflection,
+    residual,
+    with_amplitudes,
+)
 from xrdml.phasing.sphere import MeasuredSphere, measured_sphere
 
 CELL = (5.3, 6.1, 7.4, 90.0, 104.0, 90.0)
@@ -129,3 +135,25 @@ def test_map_correlation_knows_neither_origin_nor_hand():
     s = sphere()
     other = random_start(s, 4, 0)
     assert map_correlation(f, other, s.known).max() < 0.75
+
+
+def test_where_the_data_contradict_the_density_averaging_holds_what_relaxing_loses():
+    s = sphere(free_fraction=0)
+    used = s.known & (s.amplitude > 0)
+    # A density that fits but for its scale: no map has both it and the measured amplitudes.
+    q = (s.amplitude / 1.05 * s.known).to(torch.complex64)[None]
+    relaxed = averaged = q
+    for _ in range(100):
+        relaxed = relaxed_reflection(relaxed, q, s, 0.9)
+        averaged = averaged_reflection(averaged, q, s, 0.9)
+    # β (x + a − q) + (1 − β) q = x has the solution q + β / (1 − β) · (a − q).
+    expected = q + 9 * (s.amplitude - q)
+    torch.testing.assert_close(averaged[:, used], expected[:, used], atol=1e-3, rtol=1e-3)
+    assert ((relaxed - q).abs() > 10 * (averaged - q).abs() / 9)[:, used].all()
+
+
+def test_an_averaged_reflection_with_beta_one_is_the_reflection():
+    s = sphere()
+    f = to_structure_factors(torch.randn(2, *s.shape, generator=torch.Generator().manual_seed(3)))
+    x, p = f[:1], f[1:]
+    torch.testing.assert_close(averaged_reflection(x, p, s, 1.0), relaxed_reflection(x, p, s, 1.0))
