@@ -48,8 +48,8 @@ class Scale:
         Options of each network, alike in both phases.
     brief
         Further training options of the experiments and of the networks in BRIEF.
-    table
-        Options of the table.
+    table, figures
+        Options of the table, and of the figures of what the networks learned.
     """
 
     train: int
@@ -60,6 +60,7 @@ class Scale:
     networks: dict[str, tuple[str, ...]]
     brief: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
 
 
 # Without dropout attention never writes its matrix down: five times as fast on a CPU.
@@ -86,6 +87,7 @@ SCALES = {
         finetune=("trainer.max_epochs=1",),
         networks=_SMALL,
         table=("limit=6",),
+        figures=("--crystals=1", "--starts=1", "--iterations=10"),
     ),
     "cpu": Scale(
         train=700,
@@ -96,6 +98,7 @@ SCALES = {
         networks=_CPU,
         brief=("trainer.max_steps=60",),
         table=("limit=60",),
+        figures=("--crystals=10",),
     ),
     # The thesis': 400 000 crystals for training and 100 000 for validation, 100 epochs at most.
     "full": Scale(
@@ -153,6 +156,7 @@ def stages(
         options = [*scale.networks["unet"], *scale.brief]
         yield name, _train(experiments, work, _weights(work, name)[0], [*options, *simulated])
     yield "table", ["test", "--table", *_table(work, real is not None), *scale.table]
+    yield "figures", ["explain", "all", *_figures(work, real is not None), *scale.figures]
 
 
 def _weights(work: Path, row: str) -> tuple[Path, Path]:
@@ -166,6 +170,13 @@ def _train(experiments: list[str], work: Path, weights: Path, options: list[str]
     chosen = f"experiment=[{','.join(experiments)}]"
     run = f"run.dir={work / 'runs' / weights.name}"
     return ["train", chosen, *options, "logger.tensorboard=false", run, f"export={weights}"]
+
+
+def _figures(work: Path, real: bool) -> list[str]:
+    """Crystals and networks of the thesis' six figures, and of those of the density prior."""
+    crystals = [str(work / "real.h5"), "--subset=test"] if real else [str(work / "test_molecular.h5")]
+    networks = [str(_weights(work, name)[real]) for name in NETWORKS]
+    return [*crystals, *(f"--model={w}" for w in (*networks, "density_prior")), f"--out={work / 'figures'}"]
 
 
 def _table(work: Path, real: bool) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from xrdml.cli.main import build_parser
 from xrdml.evaluate.table import TableConfig
 from xrdml.training.config import load_config
 
@@ -52,7 +53,10 @@ def test_commands_are_valid_and_files_made_before_they_are_read(script, scale):
     assert {path for row in table.rows for path in (row.before, row.after) if path} == made
     assert all((rows[name].after is not None) == (name in NETWORKS) for name in rows)
     assert [s.name for s in table.sets] == ["thesis", "molecular", "real", "real_acentric"]
-    assert list(stages)[-1] == "table"
+    assert list(stages)[-2:] == ["table", "figures"]
+    shown = build_parser(["explain"]).parse_args(stages["figures"])
+    assert {w.removeprefix("work/weights/finetune_") for w in shown.model} == NETWORKS | {"density_prior"}
+    assert set(shown.model) - {"density_prior"} <= made
 
 
 def test_crystals_of_ones_own(script):
