@@ -9,11 +9,11 @@ import shutil
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from reliability import forked
 from reliability.rows import Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,34 +122,6 @@ def _visible(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.glob("*")) if path.is_file() and not path.name.startswith("."))
 
 
-def _start(argv: list[str], log: Path) -> int:
-    """The command in a child that shares what this process has imported; its id."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 99
-    try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        from xrdml.cli.main import main
-
-        code = main(argv)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _run(argv: list[str], log: Path) -> tuple[int, float]:
-    started = time.monotonic()
-    _, status = os.waitpid(_start(argv, log), 0)
-    return os.waitstatus_to_exitcode(status), time.monotonic() - started
-
-
 def _prepare(place: Path) -> None:
     """What the commands read."""
     sys.path.insert(0, str(ROOT / "tests"))
@@ -163,14 +135,7 @@ def _prepare(place: Path) -> None:
     cell = (5.1, 6.2, 7.3, 90.0, 103.0, 90.0)
     crystals = [random_structure("P 1 21 1", cell, n=5, seed=i) for i in range(30)]
     write_store(data / "crystals.h5", crystals, {"recipe": "random", "seed": 0})
-    # Imported once, so that the children need not: they are killed at work, not while they import.
-    import torch
-
-    import xrdml.infer.pipeline
-    import xrdml.infer.solve
-    import xrdml.training.fit  # noqa: F401
-
-    torch.set_num_threads(1)
+    forked.prepare()
 
 
 def run(kills: int, place: Path, seed: int = 1) -> Iterator[Row]:
@@ -185,9 +150,9 @@ def run(kills: int, place: Path, seed: int = 1) -> Iterator[Row]:
         )
         whole = place / f"{name}-whole"
         whole.mkdir()
-        code, seconds = _run(scenario.argv(whole), place / f"{name}.log")
-        if code != 0:
-            row.count(f"the unbroken run ended with {code}: {(place / f'{name}.log').read_text()[-300:]}")
+        ended = forked.run(scenario.argv(whole), place / f"{name}.log")
+        if ended.code != 0:
+            row.count(f"the unbroken run ended with {ended.code}: {ended.said[-300:]}")
             yield row
             continue
         expected = scenario.results(whole)
@@ -196,19 +161,19 @@ def run(kills: int, place: Path, seed: int = 1) -> Iterator[Row]:
             folder = place / f"{name}-{i}"
             folder.mkdir()
             failure, was_killed = _one(
-                scenario, folder, place / f"{name}.log", rng.uniform(0, seconds), expected
+                scenario, folder, place / f"{name}.log", rng.uniform(0, ended.seconds), expected
             )
             before_end += was_killed
             row.count(failure)
             shutil.rmtree(folder, ignore_errors=failure is None)
-        row.remarks.insert(0, f"{before_end} were still running; an unbroken run took {seconds:.1f} s")
+        row.remarks.insert(0, f"{before_end} were still running; an unbroken run took {ended.seconds:.1f} s")
         yield row
 
 
 def _one(
     scenario: Scenario, folder: Path, log: Path, delay: float, expected: dict[str, object]
 ) -> tuple[str | None, bool]:
-    pid = _start(scenario.argv(folder), log)
+    pid = forked.start(scenario.argv(folder), log)
     time.sleep(delay)
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
@@ -220,9 +185,9 @@ def _one(
                 return f"after {delay:.2f} s {name} is not what an unbroken run writes", was_killed
     except Exception as error:
         return f"after {delay:.2f} s a file cannot be read: {error!r}", was_killed
-    code, _ = _run(scenario.argv(folder), log)
-    if code != 0:
-        return f"after {delay:.2f} s the repetition ended with {code}: {log.read_text()[-300:]}", was_killed
+    again = forked.run(scenario.argv(folder), log)
+    if again.code != 0:
+        return f"after {delay:.2f} s the repetition ended with {again.code}: {again.said[-300:]}", was_killed
     got = scenario.results(folder)
     if got != expected:
         differing = [n for n in {**expected, **got} if expected.get(n) != got.get(n)]

@@ -6,12 +6,13 @@ import os
 import pickle
 import shutil
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from reliability import forked
 from reliability.rows import Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,10 +21,10 @@ CELL = ["--cell", "7.1,9.4,11.7,90,97.5,90", "--space-group", "P21/n"]
 
 
 def xrdml(*words: object, cwd: Path | None = None) -> tuple[int, str]:
-    """A command in a process of its own: exit status, and what it said on standard error."""
-    command = [sys.executable, "-m", "xrdml.cli.main", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=cwd)
-    return done.returncode, done.stderr
+    """A command: exit status, and what it said."""
+    with tempfile.TemporaryDirectory() as folder:
+        ended = forked.run([str(word) for word in words], Path(folder) / "log", cwd)
+    return ended.code, ended.said
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def _commands(out: Path, data: Path) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def _one_line(code: int, said: str) -> str | None:
+def one_line(code: int, said: str) -> str | None:
     if code == 0:
         return None
     last = said.strip().splitlines()[-1:] or [""]
@@ -85,7 +86,7 @@ def full_disk(place: Path) -> Row:
                     return row
                 (disk / "mine.txt").write_text("mine")
                 code, said = xrdml(*_commands(disk, place)[name])
-                failure = _one_line(code, said)
+                failure = one_line(code, said)
                 if (disk / "mine.txt").read_text() != "mine":
                     failure = "the user's file changed"
                 empty = [
@@ -109,7 +110,7 @@ def read_only(place: Path) -> Row:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         for name, words in _commands(disk, place).items():
             code, said = xrdml(*words)
-            failure = _one_line(code, said) if code else "it said that all was well"
+            failure = one_line(code, said) if code else "it said that all was well"
             row.count(failure and f"{name}: {failure}")
     return row
 
@@ -123,17 +124,11 @@ def two_at_once(place: Path) -> Row:
         folder = place / name
         folder.mkdir()
         words = _commands(folder, place)[name]
-        pair = [
-            subprocess.Popen(
-                [sys.executable, "-m", "xrdml.cli.main", *words],
-                stderr=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                text=True,
-            )
-            for _ in range(2)
-        ]
-        said = [(p.communicate()[1], p.returncode) for p in pair]
-        failures = [f for text, code in said if (f := _one_line(code, text))]
+        logs = [folder.with_name(f"{name}-{i}.log") for i in range(2)]
+        pids = [forked.start(words, log) for log in logs]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        said = [(log.read_text(), code) for log, code in zip(logs, codes, strict=True)]
+        failures = [f for text, code in said if (f := one_line(code, text))]
         if not any(code == 0 for _, code in said):
             failures.append("neither came to an end")
         left = [p.name for p in folder.rglob("*") if p.name.startswith(".") or p.name.endswith(".parts")]
@@ -229,11 +224,12 @@ def _stays_inside(base: Path, path: Path, what: str, *words: str) -> str | None:
         return f"{what}: wrote {outside[0]}"
     if "\x1b" in said:
         return f"{what}: a control character reached the terminal"
-    return _one_line(code, said) and f"{what}: {_one_line(code, said)}"
+    return one_line(code, said) and f"{what}: {one_line(code, said)}"
 
 
 def run(place: Path) -> Iterator[Row]:
     """All of these, each in a folder of its own."""
+    forked.prepare()
     for part in (hostile_weights, path_tricks, read_only, two_at_once, full_disk):
         folder = place / part.__name__
         folder.mkdir()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from reliability import forked
+from reliability.places import one_line
 from reliability.rows import Row
 
 ABSENCES = """
@@ -159,20 +159,18 @@ def cells(place: Path) -> Row:
 
 
 def _infer(path: Path, place: Path, words: list[str], d_min: float, row: Row, name: str) -> str | None:
-    from reliability.places import _one_line, xrdml
-
-    started = time.monotonic()
-    code, said = xrdml("infer", path, *words, "--d-min", f"{d_min:.3f}", "--out", place / path.stem)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    took = f"{name}: {time.monotonic() - started:.0f} s, peak of all so far {peak:.0f} MB"
+    words = ["infer", str(path), *words, "--d-min", f"{d_min:.3f}", "--out", str(place / path.stem)]
+    ended = forked.run(words, place / "log")
+    took = f"{name}: {ended.seconds:.0f} s, {ended.peak:.0f} MB at most"
     if row.fault.startswith("10"):
         row.remarks.append(took)
-    failure = _one_line(code, said)
+    failure = one_line(ended.code, ended.said)
     return failure and f"{name}: {failure}"
 
 
 def run(place: Path, every_setting: bool) -> Iterator[Row]:
     """All of these."""
+    forked.prepare()
     for name, part in (("million", million), ("cells", cells)):
         folder = place / name
         folder.mkdir()

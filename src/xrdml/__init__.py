@@ -8,7 +8,7 @@ and torch must never share one with it, so every sub-package imports what it nee
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from xrdml.api import Crystal, fill, load, report, simulate, solve
