@@ -132,31 +132,15 @@ class NoisyBatch:
         F with measured amplitudes and partly wrong phases, and the true map, (B, X, Y, Z).
     conditions
         For the prior, (B, 8).
-    amplitude, known, floating
-        What is measured, and what else lies within its resolution, (B, X, Y, Z).
-    iterations
-        How often to take the network's own step before the loss.
     """
 
     f: Tensor
     target: Tensor
     conditions: Tensor
-    amplitude: Tensor
-    known: Tensor
-    floating: Tensor
-    iterations: int = 0
 
     def to(self, device: torch.device | str) -> NoisyBatch:
         """The same on another device."""
-        return NoisyBatch(
-            self.f.to(device),
-            self.target.to(device),
-            self.conditions.to(device),
-            self.amplitude.to(device),
-            self.known.to(device),
-            self.floating.to(device),
-            self.iterations,
-        )
+        return NoisyBatch(self.f.to(device), self.target.to(device), self.conditions.to(device))
 
 
 @dataclass(frozen=True)
@@ -188,8 +172,6 @@ class NoisyDensities:
         Grid points of a batch: the number of crystals in it follows.
     d_limits
         Range of the resolution of the data, Å.
-    iterations
-        Most of the network's own steps before a loss; each number from 0 on is equally frequent.
     level_error
         Standard deviation of the error level that the network is told about the true one. In phasing
         nobody knows the level; a network that was always told the truth trusts it too much.
@@ -201,11 +183,10 @@ class NoisyDensities:
         points: int = 40_000,
         d_limits: tuple[float, float] = (1.2, 2.1),
         seed: int = 0,
-        iterations: int = 0,
         level_error: float = 0.0,
     ):
         self.points, self.d_limits, self.seed = points, d_limits, seed
-        self.iterations, self.level_error = iterations, level_error
+        self.level_error = level_error
         self._share = np.array([s.share for s in sources]) / sum(s.share for s in sources)
         # By grid with its axes in rising order: crystals that differ in that order alone can share a batch.
         self._pools: list[dict[tuple[int, ...], list[DensityCrystal]]] = []
@@ -234,11 +215,9 @@ class NoisyDensities:
         d_limit = torch.from_numpy(rng.uniform(*self.d_limits, n)).float()
         cells = [c.cell for c in chosen]
         batch = corrupt(f, inverse_d2, level, d_limit, cells, generator)
-        iterations = int(rng.integers(self.iterations + 1))
         told = level + torch.from_numpy(rng.normal(0, self.level_error, n)).float()
         return replace(
             batch,
-            iterations=iterations,
             conditions=conditions(told.clamp(0, 1), d_limit, cells, f.shape[1:]),
         )
 
@@ -281,9 +260,6 @@ def corrupt(
         f=amplitude * mixed / mixed.abs().clamp_min(1e-12),
         target=to_density(f * scale),
         conditions=conditions(level, d_limit, cells, f.shape[1:]),
-        amplitude=amplitude,
-        known=measured,
-        floating=within & ~measured,
     )
 
 

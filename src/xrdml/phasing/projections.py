@@ -1,7 +1,6 @@
 """The pieces that every iteration is built from, for batches of F on FFT grids.
 
-P_A gives known reflections their measured amplitude; P_B is what is believed about densities. The training
-of the density prior takes the same steps, to meet the errors that it will meet in phasing.
+P_A gives known reflections their measured amplitude; P_B is what is believed about densities.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from torch import Tensor
 
 
 class Amplitudes(Protocol):
-    """What is measured, (X, Y, Z) or (B, X, Y, Z): of one crystal, or of each of a batch.
+    """What is measured of a crystal, (X, Y, Z).
 
     Attributes
     ----------

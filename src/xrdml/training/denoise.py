@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,11 @@ from xrdml.data.density import (
     Source,
     density_crystal,
     to_density,
-    to_structure_factors,
 )
 from xrdml.data.structures import read_structures
 from xrdml.errors import UserError
 from xrdml.models import build_model
 from xrdml.models.weights import load_weights
-from xrdml.phasing.iterate import Schedule
-from xrdml.phasing.projections import averaged_reflection, fitted
 from xrdml.training.schema import Logger, Run, Trainer
 
 log = logging.getLogger("xrdml")
@@ -47,7 +44,6 @@ class PriorData:
     shares: list[float] | None = None
     limit: int | None = None
     points: int = MISSING
-    iterations: int = MISSING
     level_error: float = MISSING
     d_limits: list[float] = MISSING
 
@@ -124,9 +120,7 @@ class DensityDataModule(L.LightningDataModule):
             held_out += self._crystals(Path(path), "test")[:200]
         points, limits = self.config["points"], (low, high)
         c = self.config
-        self._densities = NoisyDensities(
-            sources, points, limits, self.seed, c["iterations"], c["level_error"]
-        )
+        self._densities = NoisyDensities(sources, points, limits, self.seed, c["level_error"])
         validation = NoisyDensities([Source(held_out)], points, limits, VALIDATION_SEED)
         self._validation = [validation.draw(i) for i in range(VALIDATION_BATCHES)]
 
@@ -176,8 +170,6 @@ class DenoiseModule(L.LightningModule):
         self.average = deepcopy(self.network).requires_grad_(False)
 
     def training_step(self, batch: NoisyBatch, _: int) -> Tensor:
-        for _ in range(batch.iterations):
-            batch = iterated(self.network, batch)
         value = self._loss(self.network, batch)
         self.log("train/loss", value.detach(), batch_size=len(batch.f))
         return value
@@ -218,13 +210,3 @@ def draw(network: torch.nn.Module, batch: NoisyBatch) -> Tensor:
     rms = density.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
     drawn: Tensor = network((density / rms)[:, None], batch.conditions)
     return drawn.float()
-
-
-@torch.no_grad()
-def iterated(network: torch.nn.Module, batch: NoisyBatch) -> NoisyBatch:
-    """The batch after one step of phasing with the network as it is.
-
-    The errors are then such as the network itself makes in phasing, and not random ones.
-    """
-    p = fitted(to_structure_factors(draw(network, batch)), batch)
-    return replace(batch, f=averaged_reflection(batch.f, p, batch, Schedule.beta))
