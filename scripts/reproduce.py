@@ -18,7 +18,7 @@ from pathlib import Path
 
 from xrdml.cli.main import main as xrdml
 
-NETWORKS = ("unet", "patterson_unet", "xrd_transformer", "fft_unet")
+NETWORKS = ("unet", "patterson_unet", "fft_unet", "xrd_transformer")
 """Pre-trained and fine-tuned; experiments `pretrain_…` and `finetune_…` of these names."""
 
 BRIEF = ("xrd_transformer", "fft_unet")
