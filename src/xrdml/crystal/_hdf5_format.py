@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import h5py
@@ -47,7 +48,10 @@ def _check_sizes(file: h5py.File, path: Path) -> None:
     size = path.stat().st_size
 
     def is_impossible(_: str, item: h5py.Dataset | h5py.Group) -> bool | None:
-        return (isinstance(item, h5py.Dataset) and item.nbytes > _LARGEST_RATIO * size) or None
+        if not isinstance(item, h5py.Dataset):
+            return None
+        chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
+        return max(item.nbytes, chunk) > _LARGEST_RATIO * size or None
 
     if any(file.attrs.get_id(name).get_storage_size() > size for name in file.attrs):
         raise ValueError("an attribute is larger than the file")

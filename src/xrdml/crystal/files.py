@@ -62,7 +62,8 @@ def remove_leftovers(directory: Path, name: str = "*") -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with replace_when_done(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # A name of a file need not be UTF-8; a report that quotes it is.
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def writable_directory(path: str | Path) -> Path:
