@@ -18,6 +18,7 @@ from xrdml.crystal.grid import HklGrid
 from xrdml.crystal.store import StructureStore, TensorLayout
 from xrdml.errors import UserError
 from xrdml.xrd_simulator.options import RandomAtomsOptions
+from xrdml.xrd_simulator.parts import alone_in
 from xrdml.xrd_simulator.simulate import describe, simulate
 
 GRID = HklGrid.thesis()
@@ -279,3 +280,28 @@ def test_bad_places(tmp_path, capsys):
         message = capsys.readouterr().err
         assert message.count("\n") == 1
         assert place.removeprefix(".") in message
+
+
+def test_parts_on_several_machines(tmp_path, one_go, capfd):
+    """--shard: parts in any order; then the plain command joins them and makes what is missing."""
+    path = tmp_path / "set.h5"
+    words = ["simulate", str(path), "--n", "700", "--workers", "1", "--shard"]
+    assert main([*words, "3/3"]) == 0
+    assert not path.exists()
+    done = simulate(path, 700, PLAIN, part=(1, 3))
+    assert done == 300, "of four shards of 200, 200, 200 and 100 the first and the last"
+    assert "part 3/3 is there, 200 crystals" in capfd.readouterr().out
+    with alone_in(tmp_path / "set.h5.parts", (2, 3)):
+        with pytest.raises(UserError, match="another run"):
+            simulate(path, 700, PLAIN, part=(2, 3))
+        with pytest.raises(UserError, match="another run"):
+            simulate(path, 700, PLAIN)
+    assert main(words[:-1]) == 0, "what no machine made is made now"
+    assert path.read_bytes() == one_go.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "1/2/3"])
+def test_bad_parts(tmp_path, capsys, text):
+    assert main(["simulate", str(tmp_path / "x.h5"), "--shard", text]) == 2
+    assert "--shard" in capsys.readouterr().err
