@@ -111,18 +111,22 @@ def commit() -> str | None:
 def _card(name: str, c: Mapping[str, Any]) -> str:
     model, data, metrics = c["model"], c["data"], c["metrics"]
     options = ", ".join(f"{key} {value}" for key, value in model.items() if key not in ("name", "channels"))
+    recipe, begun = data["recipe"].get("recipe", "unknown"), c["training"].get("init")
+    published = recipe == "import-cif"
+    crystals = "published crystals, |F| calculated" if published else f"simulated crystals, recipe {recipe}"
+    start = f" It began with weights `{Path(begun).name}`." if begun else ""
     groups = ", ".join(f"{group} ({n})" for group, n in data["space_groups"].items())
     return f"""# {name}
 
 * Model: {model["name"]} ({options}), {c["parameters"] / 1e6:.2f} M parameters.
 * Input: {", ".join(model["channels"])}.
 * Task: |F| from d ≥ {data["d_min_low"]:g} Å to d ≥ {data["d_min_high"]:g} Å on the grid {data["grid"]}.
-* Trained in {c["training"]["steps"]} steps on {data["n_train"]} simulated crystals, recipe
-  {data["recipe"].get("recipe", "unknown")}: {groups}.
+* Trained in {c["training"]["steps"]} steps on {data["n_train"]} {crystals}:
+  {groups}.{start}
 * {metrics["n"]} {metrics["set"]}: R_ext {metrics["R_ext"]:.3f} (reflections that were missing), R_all
   {metrics["R_all"]:.3f} (measured ones put back and counted).
 * Made on {c["date"]} with xrdml {c["versions"]["xrdml"]}, commit {c["commit"]}, seed {c["training"]["seed"]}.
 
-These numbers are of simulated crystals: on measured ones expect worse, and compare with the baselines
-(`xrdml test`). `config.json` holds everything else, the errors by resolution (`error_model`) included.
+These numbers are of exact |F|: on measured ones expect worse, and compare with the baselines (`xrdml test`).
+`config.json` holds everything else, the errors by resolution (`error_model`) included.
 """
