@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from reliability.rows import Row
 
+TESTS = Path(__file__).resolve().parents[2] / "tests"
 SLOWEST = 5.0
 """Seconds of processor time; an input that takes longer counts as a hang."""
 MOST_MEMORY = 500
@@ -108,7 +110,11 @@ def run_guided(inputs: int, place: Path) -> Iterator[Row]:
         folder = place / name.replace(" ", "-")
         folder.mkdir()
         command = [sys.executable, "-c", TARGET, name, str(folder), str(inputs // len(names))]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=folder)
+        paths = os.pathsep.join([str(TESTS), *filter(None, sys.path)])
+        environment = {**os.environ, "PYTHONPATH": paths}
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", cwd=folder, env=environment
+        )
         stats = dict(
             line.removeprefix("stat::").split(":", 1)
             for line in done.stderr.splitlines()

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 
 from xrdml import api
 from xrdml.errors import UserError
+from xrdml.infer.crystal_report import CrystalReport
 
-CALLS = {"infer": api.fill, "solve": api.solve}
+CALLS: dict[str, Callable[..., CrystalReport]] = {"infer": api.fill, "solve": api.solve}
 
 
 def main() -> int:

@@ -194,6 +194,7 @@ def _answers(
 
         def dismiss(worker: Worker) -> None:
             del team[worker]
+            assert worker.process.stdout is not None
             selector.unregister(worker.process.stdout)
             worker.stop()
 
