@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from xrdml.cli.main import COMMANDS
+
 CCTBX = {"cctbx", "iotbx", "smtbx", "scitbx", "libtbx", "boost_adaptbx"}
 
 # Runs a subcommand, then prints which of the two worlds its process has loaded.
@@ -47,7 +49,14 @@ def loaded(argv: list[str], cwd) -> tuple[int, set[str]]:
             "--iterations=3",
         ],
         ["powder", "{root}/data_samples/sucrose.cif", "--out", "{tmp}/powder"],
-        ["explain", "grad-cam", "{root}/data_samples/paracetamol.cif", "--model=unet", "--out", "{tmp}/explain"],
+        [
+            "explain",
+            "grad-cam",
+            "{root}/data_samples/paracetamol.cif",
+            "--model=unet",
+            "--out",
+            "{tmp}/explain",
+        ],
         ["simulate", "{tmp}/x.h5", "--n", "4", "--workers", "1", "--tensors"],
         ["train", "experiment=quick", "model.width=4", "trainer.max_steps=1", "run.dir={tmp}/run"],
         ["test", "data.path={root}/data_samples/simulated_small.h5", "data.limit=3", "out={tmp}/test"],
@@ -61,9 +70,7 @@ def test_every_subcommand_keeps_them_apart(argv, root, tmp_path):
     assert ("torch" in names) == (argv[0] != "simulate")
 
 
-@pytest.mark.parametrize(
-    "command", [None, "infer", "solve", "simulate", "import-cif", "inspect", "train", "test"]
-)
+@pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_help_is_quick_and_light(command, tmp_path):
     argv = [*([command] if command else []), "--help"]
     code, names = loaded(argv, tmp_path)
