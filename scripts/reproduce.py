@@ -74,7 +74,7 @@ _SMALL = {
 _CPU = {
     "unet": ("model.width=8",),
     "fft_unet": ("model.width=8",),
-    "xrd_transformer": ("model.width=16", "model.blocks=1", *_TRANSFORMER),
+    "xrd_transformer": ("model.width=16", "model.blocks=1", "model.heads=1", *_TRANSFORMER),
     "patterson_unet": ("model.width=8",),
 }
 _SHORT = ("data.batch_size=4", "optimizer.schedule=cosine", "trainer.threads=1")
