@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from xrdml.cli._console import say
 from xrdml.cli._options import add_overrides
 
 GROUPS = ("model", "data", "trainer", "logger", "experiment")
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "  loss.region=all           count the measured reflections too",
             "  run.dir=DIR               instead of runs/<model>/<date-time>",
             "  ckpt=last                 go on with run.dir, or with the newest run of this model",
+            "  trainer=ddp launcher.cluster=slurm trainer.num_nodes=2   on a cluster",
             "  export=weights/NAME       write the final weights there",
             "",
             f"{PRIOR} is trained on maps, not on tensors; its options are in configs/prior.yaml:",
@@ -49,5 +51,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         from xrdml.training.fit import fit
 
-        fit(load_config(args.overrides))
+        config = load_config(args.overrides)
+        if config.launcher.cluster:
+            from xrdml.training.launch import launch
+
+            say(launch(args.overrides, config))
+        else:
+            fit(config)
     return 0

@@ -75,6 +75,15 @@ class Trainer:
 
 
 @dataclass
+class Launcher:
+    cluster: str | None = None
+    cpus: int = MISSING
+    minutes: int = MISSING
+    partition: str | None = None
+    wait: bool = MISSING
+
+
+@dataclass
 class Logger:
     csv: bool = MISSING
     tensorboard: bool = MISSING
@@ -98,5 +107,6 @@ class TrainConfig:
     data: Data = field(default_factory=Data)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)
+    launcher: Launcher = field(default_factory=Launcher)
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
