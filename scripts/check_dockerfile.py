@@ -3,8 +3,8 @@
     python scripts/check_dockerfile.py --work /tmp/image [--build-arg TORCH_INDEX=URL] [--run 'COMMAND' …]
 
 Each `FROM debian:SUITE-slim` becomes a root made by mmdebstrap (--variant=minbase), each RUN a command in
-it by chroot, as the USER and in the WORKDIR of the file; COPY obeys .dockerignore. What is not checked: layers, the
-engine's own image of Debian, GPUs. Needs root, mmdebstrap, and Debian's and Python's package indices.
+it by chroot, as the USER and in the WORKDIR of the file; COPY obeys .dockerignore. Not checked: layers,
+the engine's own image of Debian, GPUs. Needs root, mmdebstrap, and Debian's and Python's package indices.
 """
 
 from __future__ import annotations
@@ -238,10 +238,17 @@ class Build:
 def copied(context: Path, name: str, patterns: Sequence[str]) -> Iterator[Path]:
     """Files that COPY takes for a source."""
     top = context / name
-    for path in [top] if top.is_file() else sorted(top.rglob("*")):
-        relative = path.relative_to(context).as_posix()
-        if path.is_file() and not ignored(relative, patterns):
-            yield path
+    if top.is_file():
+        if not ignored(name, patterns):
+            yield top
+        return
+    for folder, folders, files in os.walk(top):
+
+        def kept(entry: str, folder: str = folder) -> bool:
+            return not ignored((Path(folder) / entry).relative_to(context).as_posix(), patterns)
+
+        folders[:] = sorted(filter(kept, folders))
+        yield from (Path(folder) / entry for entry in sorted(files) if kept(entry))
 
 
 def size(root: Path) -> str:

@@ -115,7 +115,7 @@ truth = gemmi.make_small_structure_from_block(block)
 truth.setup_cell_images()
 calculator = gemmi.StructureFactorCalculatorX(truth.cell)
 written = read_hklf4(out / "filled" / "paracetamol_1p5.hkl")
-beyond = d_spacing(m.cell, written.hkl) < 1.5
+beyond = (d_spacing(m.cell, written.hkl) < 1.5) & (written.intensity > 0)  # without absences
 hkl = written.hkl[beyond].tolist()
 f_true = np.array([abs(calculator.calculate_sf_from_small_structure(truth, h)) for h in hkl])
 f = np.sqrt(np.maximum(written.intensity[beyond], 0))

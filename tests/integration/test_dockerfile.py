@@ -60,8 +60,15 @@ def test_what_is_copied_is_there(script, steps, root):
         if "--from=" not in text:
             assert all((root / name).exists() for name in names)
             assert not any(script.ignored(name, patterns) for name in names if name != ".")
-    needed = ["src/xrdml/cli/main.py", "configs/train.yaml", "weights/density_prior/model.safetensors",
-              "scripts/reproduce.py", "Makefile", "README.md", "LICENSE", "data_samples/simulated_small.h5"]  # fmt: skip
+    needed = [
+        "src/xrdml/cli/main.py",
+        "src/xrdml/html_report/assets/report.css",
+        "configs/train.yaml",
+        "weights/density_prior/model.safetensors",
+        "scripts/reproduce.py",
+        "Makefile",
+        "data_samples/simulated_small.h5",
+    ]
     for name in needed:
         assert (root / name).is_file(), name
         assert not script.ignored(name, patterns), name

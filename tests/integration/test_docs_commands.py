@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 import shlex
 import shutil
@@ -231,6 +232,27 @@ def test_the_tutorial_works(tmp_path, monkeypatch):
         "tested/report.json",
     ):
         assert (tmp_path / name).exists(), name
+    # The contract of files names every field that these runs wrote.
+    contract = set(re.findall(r"\w+", (ROOT / "docs/files.md").read_text()))
+    for folder in ("solved", "filled", "tested"):
+        report = json.loads((tmp_path / folder / "report.json").read_text())
+        assert set(fields(report)) <= contract, folder
+
+
+FREE = {"contents", "metrics", "versions", "files", "options", "weights"}
+"""Whose keys are elements, names of packages and the like."""
+
+
+def fields(value: object) -> Iterator[str]:
+    """Names of all fields of a report."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            if key not in FREE:
+                yield from fields(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields(inner)
 
 
 @pytest.mark.slow
