@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from xrdml.data import keys
 from xrdml.data.tensors import TensorBatch
+from xrdml.explain.sensitivity import fixed_unit
 from xrdml.models.fft_unet import FFTUNet
 from xrdml.models.unet import UNet
 from xrdml.training.network import Network
@@ -54,8 +55,10 @@ def grad_cam(network: Network, batch: TensorBatch, wanted: Tensor | None = None)
     """
     target = batch[keys.PREDICT][0] if wanted is None else wanted
 
+    run = fixed_unit(network, batch)
+
     def total(f: Tensor) -> Tensor:
-        return (network({**batch, keys.F_INPUT: f}) * target).sum((1, 2, 3))
+        return (run({**batch, keys.F_INPUT: f}) * target).sum((1, 2, 3))
 
     layer, front = first_block(network.model, batch[keys.GRID].lower)
     f = batch[keys.F_INPUT].clone().requires_grad_()

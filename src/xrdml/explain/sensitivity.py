@@ -17,6 +17,7 @@ from torch import Tensor
 from xrdml.crystal.statistics import shell_edges, shell_index
 from xrdml.data import keys
 from xrdml.data.tensors import TensorBatch
+from xrdml.training.network import Network
 
 Array = NDArray[np.float64]
 
@@ -115,6 +116,21 @@ def tensor_response(
         4 * batch[keys.S][0].double().cpu().numpy() ** 2,
         counted.cpu().numpy(),
     )
+
+
+def fixed_unit(network: Network, batch: TensorBatch) -> Callable[[TensorBatch], Tensor]:
+    """The network with the unit of |E| that it takes from a batch held as it is.
+
+    Gradients are then of what it learned, and not of its normalisation.
+    """
+    with torch.no_grad():
+        unit = network.unit(batch)
+
+    def run(changed: TensorBatch) -> Tensor:
+        raw = network.predict(changed, unit)
+        return raw if unit is None else raw.float() * unit
+
+    return run
 
 
 def influence(

@@ -27,7 +27,7 @@ from xrdml.explain.attention_figure import draw_absences, draw_links
 from xrdml.explain.grad_cam import grad_cam, shares
 from xrdml.explain.map_figure import draw_maps
 from xrdml.explain.output import write_csv
-from xrdml.explain.sensitivity import LEVELS, influence, tensor_response
+from xrdml.explain.sensitivity import LEVELS, fixed_unit, influence, tensor_response
 from xrdml.explain.setting import Setting
 from xrdml.explain.shell_output import write_shells
 from xrdml.explain.subject import subject_of, without_absences
@@ -179,7 +179,7 @@ def explain_sensitivity(setting: Setting) -> dict[str, Any]:
     model, problem = setting.model.tensors, setting.subject.problem
     batch = model.tensors(problem)
     response = tensor_response(model.network, batch)
-    pull = influence(model.network, batch)
+    pull = influence(fixed_unit(model.network, batch), batch)
     maps = {f"change at σ = {s:g}": torch.from_numpy(c) for s, c in zip(LEVELS, response.change, strict=True)}
     maps["influence of the input"] = pull
     draw_maps(
@@ -197,7 +197,7 @@ def explain_sensitivity(setting: Setting) -> dict[str, Any]:
         here = model.tensors(other.problem)
         d, ratio = tensor_response(model.network, here).by_shell(other.problem.d_min)
         curves.append(ratio)
-        power = influence(model.network, here).square()
+        power = influence(fixed_unit(model.network, here), here).square()
         inside.append(asdict(shares(power, here, other.problem.d_limit, other.problem.d_min)))
         setting.count("sensitivity", i + 1)
     return write_shells(setting, d, np.array(curves)) | {"influence_shares": summarise(inside)}

@@ -12,7 +12,7 @@ from xrdml.crystal.grid import HklGrid
 from xrdml.data import keys
 from xrdml.data.tensors import Limits, simulated_tensors
 from xrdml.explain.grad_cam import grad_cam, shares
-from xrdml.explain.sensitivity import Response, influence, tensor_response
+from xrdml.explain.sensitivity import Response, fixed_unit, influence, tensor_response
 from xrdml.physics.structure_factors import collate
 from xrdml.training.network import Network
 
@@ -163,6 +163,16 @@ def test_grad_cam_asks_for_one_reflection(batch):
     one, all_of_them = grad_cam(network, batch, wanted), grad_cam(network, batch)
     n = batch[keys.PREDICT].sum()
     assert torch.allclose(one * n, all_of_them, atol=1e-5)
+
+
+@pytest.mark.parametrize("quantity", ["f", "e", "e_ridge"])
+def test_gradients_in_every_quantity(batch, quantity):
+    """With |E| as the network's quantity its unit is held, whatever it is made from."""
+    network = small("unet", quantity=quantity)
+    run = fixed_unit(network, batch)
+    assert torch.allclose(run(batch), network(batch))
+    assert influence(run, batch, probes=1).max() > 0
+    assert grad_cam(network, batch).isfinite().all()
 
 
 def test_grad_cam_refuses_other_networks(batch):
