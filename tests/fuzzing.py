@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from xrdml.errors import UserError
@@ -188,16 +187,10 @@ def _write_library(path: Path) -> None:
 
 
 def _write_patterns(path: Path) -> None:
-    from xrdml.data import powder_store
+    from xrdml.data.powder_store import write_patterns
 
-    with h5py.File(path, "w") as file:
-        file["two_theta"] = np.linspace(5, 6, 20)
-        file["counts"] = np.ones((3, 20), np.uint32)
-        file["parameters"] = np.ones((3, 2))
-        file.attrs["format"] = powder_store.FORMAT
-        file.attrs["format_version"] = powder_store.FORMAT_VERSION
-        file.attrs["columns"] = json.dumps(["u", "v"])
-        file.attrs["attributes"] = json.dumps({"seed": 1})
+    block = (np.ones((3, 20), np.uint32), np.ones((3, 2)))
+    write_patterns(path, np.linspace(5, 6, 20), ["u", "v"], [block], {"seed": 1})
 
 
 @functools.cache

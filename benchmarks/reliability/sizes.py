@@ -63,7 +63,10 @@ def space_groups(place: Path, every_setting: bool) -> Row:
         rng = np.random.default_rng(group.number)
         cell = cell_for(group)
         try:
-            unique = symmetry(group.xhm()).unique_reflections(cell, 1.6)
+            d, unique = 1.6, symmetry(group.xhm()).unique_reflections(cell, 1.6)
+            while len(unique) < 60:  # high symmetry leaves few
+                d *= 0.8
+                unique = symmetry(group.xhm()).unique_reflections(cell, d)
             cube = np.array([[h, k, l] for h in range(-3, 4) for k in range(-3, 4) for l in range(-3, 4)][1:])
             absent = symmetry(group.xhm()).is_absent(cube)
             measured = np.concatenate([unique, cube[absent][:40]])
@@ -76,7 +79,7 @@ def space_groups(place: Path, every_setting: bool) -> Row:
                 cell=cell,
                 space_group=group.xhm(),
                 model="radial",
-                d_min=1.3,
+                d_min=0.8 * d,
                 out=place / path.stem,
                 figures=False,
             )
@@ -84,7 +87,7 @@ def space_groups(place: Path, every_setting: bool) -> Row:
         except Exception as error:
             row.count(f"{group.xhm()}: {type(error).__name__}: {error}")
             continue
-        n_unique = len(symmetry(group.xhm()).unique_reflections(cell, 1.3))
+        n_unique = len(symmetry(group.xhm()).unique_reflections(cell, 0.8 * d))
         written.append((group, found.hkl, found.intensity, n_unique, report.content["counts"]["absent"]))
     told = subprocess.run(
         [sys.executable, "-c", ABSENCES], text=True, capture_output=True, check=True,
@@ -171,10 +174,11 @@ def _infer(path: Path, place: Path, words: list[str], d_min: float, row: Row, na
 def run(place: Path, every_setting: bool) -> Iterator[Row]:
     """All of these."""
     forked.prepare()
-    for name, part in (("million", million), ("cells", cells)):
+    for name, part in (
+        ("groups", lambda p: space_groups(p, every_setting)),
+        ("million", million),
+        ("cells", cells),
+    ):
         folder = place / name
         folder.mkdir()
         yield part(folder)
-    folder = place / "groups"
-    folder.mkdir()
-    yield space_groups(folder, every_setting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -32,6 +33,7 @@ COMMANDS = {
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 log = logging.getLogger("xrdml")
 
@@ -78,6 +80,13 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output (head, less) has gone: nothing is wrong and nobody is listening.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # From libraries that write by themselves, such as checkpoints and logs of a training.
+        if error.errno not in NO_ROOM:
+            raise
+        where = f"{error.filename2 or error.filename}: " if error.filename else ""
+        _console.fail(args.command, f"{where}{error.strerror}; make room, or choose another place")
+        return EXIT_BAD_INPUT
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrdml.crystal._hdf5_format import check_format
+from xrdml.crystal._output import PatientFile
 from xrdml.crystal.files import replace_when_done
 from xrdml.errors import UserError
 
@@ -56,12 +57,14 @@ def write_library(path: str | Path, molecules: Iterable[Molecule], attributes: d
         "steps": steps,
         "smiles": np.frombuffer("\n".join(smiles).encode("ascii"), np.uint8),
     }
-    with replace_when_done(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
-        for name, column in columns.items():
-            file.create_dataset(name, data=column, **_COMPRESSION)
-        file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["attributes"] = json.dumps(attributes, sort_keys=True)
+    with replace_when_done(path) as temporary, PatientFile(temporary, "r+") as disk:
+        with h5py.File(disk, "w") as file:
+            for name, column in columns.items():
+                file.create_dataset(name, data=column, **_COMPRESSION)
+            file.attrs["format"] = FORMAT
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["attributes"] = json.dumps(attributes, sort_keys=True)
+        disk.check()
 
 
 class MoleculeLibrary:
