@@ -105,6 +105,9 @@ def write_page() -> None:
             verdict = row["survived"] if row["survived"] == row["tried"] else f"**{row['survived']}**"
             lines.append(f"| {row['fault']} | {row['expected']} | {row['tried']} | {verdict} | {remarks} |")
     lines += ["", f"Parts: {'; '.join(made)}.", ""]
+    notes = RESULTS / "notes.md"
+    if notes.exists():
+        lines += [notes.read_text(encoding="utf-8").strip(), ""]
     PAGE.write_text("\n".join(lines), encoding="utf-8")
 
 
