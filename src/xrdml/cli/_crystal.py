@@ -54,7 +54,7 @@ def crystal_arguments(args: argparse.Namespace) -> dict[str, Any]:
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     """How hard to try to solve the crystal."""
     search = parser.add_argument_group("search", "how the crystal is solved")
-    search.add_argument("--starts", type=int, default=32, metavar="N", help="most starts (default 32)")
+    search.add_argument("--starts", type=int, default=64, metavar="N", help="most starts (default 64)")
     search.add_argument(
         "--iterations", type=int, default=200, metavar="N", help="iterations of each start (default 200)"
     )

@@ -44,7 +44,7 @@ class SolveOptions:
         The search ends after so many.
     """
 
-    starts: int = 32
+    starts: int = 64
     batch: int = 4
     iterations: int = 200
     seed: int = 0

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 
 MIN_AGREEMENT = 0.5
-MAX_R = 0.6
+MAX_R, MAX_R_ALONE = 0.6, 0.55
 """Of `Evidence.r`, corrected for the parameters: between the right candidates and the wrong ones of the
-calibration."""
+calibration; and where there is no agreement to look at as well."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def reasons(evidence: Evidence) -> dict[str, float | None]:
         "agreement": e.agreement if e.has_symmetry else None,
         "agreement_above": MIN_AGREEMENT,
         "r": corrected(e.r, e.n_reflections, e.n_atoms),
-        "r_below": MAX_R,
+        "r_below": MAX_R if e.has_symmetry else MAX_R_ALONE,
         "n_reflections": e.n_reflections,
         "n_free": e.n_free,
         "n_parameters": 4 * e.n_atoms + 1,
@@ -88,4 +88,5 @@ def is_solved(evidence: Evidence) -> bool:
     """The verdict."""
     if evidence.has_symmetry and evidence.agreement <= MIN_AGREEMENT:
         return False
-    return corrected(evidence.r, evidence.n_reflections, evidence.n_atoms) < MAX_R
+    below = MAX_R if evidence.has_symmetry else MAX_R_ALONE
+    return corrected(evidence.r, evidence.n_reflections, evidence.n_atoms) < below

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from xrdml.phasing.verdict import Evidence, corrected, is_solved
+from xrdml.phasing.verdict import MAX_R, MAX_R_ALONE, Evidence, corrected, is_solved
 
 GOOD = Evidence(
     agreement=0.9,
@@ -35,8 +35,12 @@ def test_atoms_that_fit_as_many_reflections_as_they_have_parameters_prove_nothin
     assert not is_solved(replace(GOOD, n_reflections=61))
 
 
-def test_a_group_without_operations_is_judged_by_r_alone():
+def test_without_agreement_to_look_at_r_alone_judges_and_more_strictly():
     assert is_solved(replace(GOOD, agreement=0.0, has_symmetry=False))
+    doubtful = replace(GOOD, r1=0.25, r1_free=0.21)
+    assert MAX_R_ALONE < corrected(doubtful.r, doubtful.n_reflections, doubtful.n_atoms) < MAX_R
+    assert is_solved(doubtful)
+    assert not is_solved(replace(doubtful, has_symmetry=False))
 
 
 def test_r_is_corrected_for_the_parameters():
