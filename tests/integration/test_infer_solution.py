@@ -172,13 +172,13 @@ def test_fallback(tmp_path, structure, searched, capsys, options, did, refused):
     fallback = report["model"]["fallback"]
     assert report["model"]["amplitudes"] == did
     assert fallback["reason"] == f"--fallback {options[1]}"
-    printed = capsys.readouterr().out
+    printed, warned = capsys.readouterr()
     assert f"by {did} (NOT SOLVED by density_prior" in printed
     if refused is None:
         assert fallback["refused"] == {}
     else:
         assert refused in fallback["refused"]["unet"]
-        (warning,) = [line for line in printed.splitlines() if "cannot fill this crystal" in line]
+        (warning,) = [line for line in warned.splitlines() if "cannot fill this crystal" in line]
         assert warning.endswith("ridge did")
 
     # What filled is what the model fills alone.
