@@ -221,7 +221,7 @@ class Build:
 
     @contextmanager
     def _mounts(self, root: Path) -> Iterator[None]:
-        """/proc and /dev as a container has them, and what --bind names."""
+        """/proc, /dev and /dev/shm as a container has them, and what --bind names."""
         done = []
         try:
             for path in (Path("/proc"), Path("/dev"), *self.binds):
@@ -229,6 +229,13 @@ class Build:
                 target.mkdir(parents=True, exist_ok=True)
                 subprocess.run(["mount", "--bind", str(path), str(target)], check=True)
                 done.append(target)
+                # What is mounted below must not appear outside.
+                subprocess.run(["mount", "--make-private", str(target)], check=True)
+            memory = root / "dev/shm"
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "mode=1777,size=64m", "shm", str(memory)], check=True
+            )
+            done.append(memory)
             yield
         finally:
             for target in reversed(done):
