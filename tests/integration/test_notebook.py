@@ -6,10 +6,12 @@ import importlib.util
 import json
 
 import pytest
+from matplotlib import pyplot as plt
 
 
 @pytest.fixture
 def script(root):
+    plt.close("all")  # figures that other tests left open would be taken for those of a cell
     spec = importlib.util.spec_from_file_location("make_notebook", root / "scripts/make_notebook.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
