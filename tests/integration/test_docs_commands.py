@@ -207,6 +207,7 @@ def laid_out(folder: Path) -> None:
         shutil.copy(samples / f"paracetamol_1p5{ending}", folder / "FOLDER")
     shutil.copy(samples / "sucrose.cif", folder / "BENCHMARK")
     shutil.copy(samples / "simulated_small.h5", folder / "set.h5")
+    shutil.copytree(ROOT / "weights/density_prior", folder / "mine")  # what training would export
     shutil.copy(samples / "simulated_small.h5", folder / "real.h5")
 
 
